@@ -1,0 +1,1 @@
+"""The frameworks, one folder each, with the same file names."""

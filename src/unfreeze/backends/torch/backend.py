@@ -1,0 +1,175 @@
+"""PyTorch behind the port."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import timm
+import torch
+import torch.nn.functional as F
+import torchvision
+from numpy.typing import NDArray
+from torch import Tensor
+
+from unfreeze.backends.torch.freezing import LayerPrecision, freeze, set_training_mode
+from unfreeze.backends.torch.head import FineTuned
+from unfreeze.backends.torch.machine import autocast, choose_device, choose_precision, name_device
+from unfreeze.backends.torch.networks import make_model
+from unfreeze.backends.torch.optimizers import make_optimizer
+from unfreeze.backends.torch.storage import save_model
+from unfreeze.data.load import Batch
+from unfreeze.recipe.network import Layer, Network
+from unfreeze.recipe.plan import Phase
+from unfreeze.recipe.recipe import Head, Recipe
+from unfreeze.training.allocator import keep_freed_memory
+from unfreeze.training.backend import EpochResult, LossSettings, Snapshot
+
+
+def open_network(recipe: Recipe, classes: tuple[str, ...]) -> TorchBackend:
+    """The network of a recipe with a new head, as a `training.backend.Backend`.
+
+    Raises:
+        ModelError: no such network, or its weights can't be had.
+        RecipeError: the device asked for isn't there, or the input is too small for the network.
+    """
+    model, network = make_model(recipe, len(classes))
+    return TorchBackend(model, network, classes, recipe.head, device=recipe.device, precision=recipe.precision)
+
+
+class TorchBackend:
+    """A timm network with its head; see `training.backend.Backend` for the meaning of each method.
+
+    Channels-last throughout: batches arrive as [B, S, S, 3], which is that layout, and convolutions are faster in it.
+    """
+
+    def __init__(
+        self, model: FineTuned, network: Network, classes: tuple[str, ...], head: Head, device: str, precision: str
+    ) -> None:
+        keep_freed_memory()
+        self._device = choose_device(device)
+        self._precision = choose_precision(precision, self._device)
+        self._model: FineTuned = model.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._network, self._classes, self._head = network, classes, head
+        contract = network.contract
+        swap = [2, 1, 0] if contract.channel_order == "BGR" else [0, 1, 2]
+        self._order = swap
+        self._mean = self._per_channel([contract.mean[channel] for channel in swap])
+        self._std = self._per_channel([contract.std[channel] for channel in swap])
+        self._layer_precision = LayerPrecision()
+        self._frozen: tuple[Layer, ...] = ()
+        self._optimizer: torch.optim.Optimizer | None = None
+        self._clip_norm: float | None = None
+        self._freeze_statistics = True
+        self._loss = LossSettings()
+
+    @property
+    def network(self) -> Network:
+        return self._network
+
+    @property
+    def device(self) -> str:
+        return name_device(self._device)
+
+    @property
+    def precision(self) -> str:
+        return self._precision
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            "torch": torch.__version__,
+            "torchvision": torchvision.__version__,
+            "timm": timm.__version__,
+            "threads": str(torch.get_num_threads()),
+        }
+
+    def start_phase(self, phase: Phase, loss: LossSettings) -> None:
+        self._frozen, trainable = self._network.split(phase.boundary)
+        freeze(self._model, self._frozen, trainable)
+        if self._precision == "bfloat16" and self._device.type == "cpu":
+            self._layer_precision.apply(self._model, self._frozen, trainable)
+        self._optimizer = make_optimizer(self._model, phase.optimizer, phase.rate)
+        self._clip_norm = phase.optimizer.clip_norm
+        self._freeze_statistics = phase.batchnorm == "frozen"
+        self._loss = loss
+
+    def train_epoch(
+        self, batches: Iterable[Batch], rate: Callable[[int], float], on_step: Callable[[int], None]
+    ) -> EpochResult:
+        if self._optimizer is None:
+            raise RuntimeError("start_phase comes before train_epoch")
+        set_training_mode(self._model, self._frozen, self._freeze_statistics)
+        # Sums stay on the device: reading them at every step would make a GPU wait.
+        loss_sum = torch.zeros((), dtype=torch.float64, device=self._device)
+        right = torch.zeros((), dtype=torch.int64, device=self._device)
+        pictures = 0
+        for step, batch in enumerate(batches):
+            for group in self._optimizer.param_groups:
+                group["lr"] = rate(step)
+            loss, hits = self._step(self._to_device(batch.images), torch.from_numpy(batch.labels).to(self._device))
+            loss_sum += loss * len(batch.labels)
+            right += hits
+            pictures += len(batch.labels)
+            on_step(len(batch.labels))
+        return EpochResult(loss_sum.item() / pictures, right.item() / pictures, pictures) if pictures else _NOTHING
+
+    def predict(self, batches: Iterable[Batch]) -> NDArray[np.float32]:
+        self._model.eval()
+        outputs = [np.empty((0, len(self._classes)), np.float32)]
+        with torch.inference_mode(), autocast(self._device, self._precision):
+            for batch in batches:
+                logits = self._model(self._to_device(batch.images))
+                outputs.append(F.log_softmax(logits.float(), dim=1).cpu().numpy())
+        return np.concatenate(outputs)
+
+    def snapshot(self) -> Snapshot:
+        return {name: tensor.detach().clone() for name, tensor in self._model.state_dict().items()}
+
+    def restore(self, snapshot: Snapshot) -> None:
+        self._model.load_state_dict(snapshot)
+
+    def save_model(self, folder: Path) -> None:
+        manifest: dict[str, Any] = {
+            "classes": list(self._classes),
+            "head": self._head.model_dump(mode="json"),
+            "network": self._network.model_dump(mode="json"),
+        }
+        save_model(self._model, manifest, folder)
+
+    def _step(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """One step; the batch's mean loss and how many it named right, both still on the device."""
+        assert self._optimizer is not None
+        # On a CPU the layers set their own precision: see LayerPrecision.
+        precision = "float32" if self._device.type == "cpu" else self._precision
+        with autocast(self._device, precision):
+            logits = self._model(images)
+        weights = self._loss.class_weights
+        loss = F.cross_entropy(
+            logits.float(),
+            labels,
+            weight=None if weights is None else torch.from_numpy(weights).to(self._device),
+            label_smoothing=self._loss.label_smoothing,
+        )
+        self._optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        if self._clip_norm is not None:
+            torch.nn.utils.clip_grad_norm_(self._model.parameters(), self._clip_norm)
+        self._optimizer.step()
+        return loss.detach(), (logits.detach().argmax(1) == labels).sum()
+
+    def _to_device(self, images: NDArray[np.uint8]) -> Tensor:
+        """uint8 [B, S, S, 3], RGB, to normalised float32 [B, 3, S, S] in the network's channel order, channels last."""
+        pixels = torch.from_numpy(images).to(self._device, non_blocking=True).permute(0, 3, 1, 2)
+        if self._order != [0, 1, 2]:
+            pixels = pixels[:, self._order]
+        return pixels.float().div_(255).sub_(self._mean).div_(self._std)
+
+    def _per_channel(self, values: list[float]) -> Tensor:
+        return torch.tensor(values, device=self._device).view(1, 3, 1, 1)
+
+
+_NOTHING = EpochResult(math.nan, 0.0, 0)

@@ -1,0 +1,49 @@
+"""What the model computes on, and in which precision."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Literal
+
+import torch
+
+from unfreeze.errors import RecipeError
+
+Precision = Literal["float32", "bfloat16"]
+
+
+def choose_device(asked: str) -> torch.device:
+    """The device for `auto`, `cpu` or `cuda`.
+
+    Raises:
+        RecipeError: `cuda` was asked for and there is none.
+    """
+    has_gpu = torch.cuda.is_available()
+    if asked == "cuda" and not has_gpu:
+        raise RecipeError("device: cuda was asked for, PyTorch finds no CUDA GPU here: use device: auto or cpu")
+    return torch.device("cuda" if has_gpu and asked != "cpu" else "cpu")
+
+
+def choose_precision(asked: str, device: torch.device) -> Precision:
+    """The precision for `auto`, `float32` or `bfloat16`; `auto` takes bfloat16 where the hardware multiplies in it."""
+    if asked == "auto":
+        return "bfloat16" if _computes_in_bfloat16(device) else "float32"
+    return "bfloat16" if asked == "bfloat16" else "float32"
+
+
+def name_device(device: torch.device) -> str:
+    """`cpu`, or the GPU's name."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+
+
+def autocast(device: torch.device, precision: Precision) -> contextlib.AbstractContextManager[None]:
+    """The context in which convolutions and dense layers compute in `precision`."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
+
+
+def _computes_in_bfloat16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    # Processors without these instructions emulate bfloat16, several times slower than float32.
+    capabilities = torch.cpu.get_capabilities()
+    return any(bool(capabilities.get(name)) for name in ("avx512_bf16", "amx_bf16", "amx_tile", "bf16"))

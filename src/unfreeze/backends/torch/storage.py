@@ -1,0 +1,73 @@
+"""A finished model as a folder: tensors in safetensors, everything else in JSON. Loading runs no code from it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import safetensors
+import safetensors.torch
+import torch
+from pydantic import ValidationError
+
+from unfreeze.backends.torch.head import FineTuned, NewHead, feature_count
+from unfreeze.backends.torch.networks import create_base, known_architecture
+from unfreeze.errors import RunError
+from unfreeze.files import write_json
+from unfreeze.recipe.network import Network
+from unfreeze.recipe.recipe import Head
+
+if TYPE_CHECKING:
+    from unfreeze.backends.torch.backend import TorchBackend
+
+WEIGHTS, MANIFEST = "weights.safetensors", "manifest.json"
+FORMAT = 1
+
+
+def save_model(model: FineTuned, manifest: dict[str, Any], folder: Path) -> None:
+    """Writes both files, each under a temporary name first; the weights first, so that a manifest never lacks them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    temporary = folder / f"{WEIGHTS}.tmp"
+    safetensors.torch.save_file(tensors, temporary)
+    temporary.replace(folder / WEIGHTS)
+    write_json(folder / MANIFEST, {"format": FORMAT, "framework": "torch", **manifest})
+
+
+def load_model(folder: Path, device: str = "auto", precision: str = "auto") -> TorchBackend:
+    """The model in a folder, ready to predict.
+
+    Raises:
+        RunError: a file is missing or damaged, or the model isn't one of timm's.
+    """
+    from unfreeze.backends.torch.backend import TorchBackend
+
+    manifest = _read_manifest(folder)
+    try:
+        network = Network.model_validate(manifest["network"])
+        head, classes = Head.model_validate(manifest["head"]), tuple(manifest["classes"])
+    except (KeyError, TypeError, ValidationError) as error:
+        raise RunError(f"{folder / MANIFEST}: isn't the manifest of a model ({error})") from None
+    # Only names in timm's own registry: a stranger's manifest must not make timm fetch from a hub or a path.
+    if not known_architecture(network.architecture.split(".")[0]) or ":" in network.architecture:
+        raise RunError(f"{folder / MANIFEST}: timm has no architecture '{network.architecture}'")
+    base = create_base(network.architecture)
+    model = FineTuned(base, NewHead(feature_count(base), len(classes), head, torch.Generator()))
+    try:
+        model.load_state_dict(safetensors.torch.load_file(folder / WEIGHTS))
+    except (OSError, RuntimeError, safetensors.SafetensorError) as error:
+        raise RunError(f"{folder / WEIGHTS}: can't be loaded into {network.architecture} ({error})") from None
+    return TorchBackend(model, network, classes, head, device=device, precision=precision)
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    path = folder / MANIFEST
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path}: can't be read ({error}). Give a run folder that `unfreeze train` made.") from None
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        found = manifest.get("format") if isinstance(manifest, dict) else None
+        raise RunError(f"{path}: format {found!r}, this version of unfreeze reads format {FORMAT}")
+    return manifest

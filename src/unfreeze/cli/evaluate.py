@@ -1,0 +1,17 @@
+"""`unfreeze evaluate`: how a run's model does on labelled pictures."""
+
+from __future__ import annotations
+
+from unfreeze.cli.options import DataArgument, DeviceOption, RunArgument
+
+
+def evaluate(run: RunArgument, data: DataArgument, device: DeviceOption = "auto") -> None:
+    """Score a run's model on labelled pictures: accuracy with its interval, per class, confusion matrix. In Python: unfreeze.evaluate."""
+    from unfreeze import api
+    from unfreeze.cli.show import show_left_out, show_scores
+    from unfreeze.cli.watch import scan_progress
+
+    with scan_progress() as progress:
+        evaluation = api.evaluate(run, data, device=device, progress=progress)
+    show_scores(evaluation.scores, str(data))
+    show_left_out(evaluation.left_out)

@@ -1,0 +1,103 @@
+"""Options that several commands share, and how flags become changes to a recipe."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import typing
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+DataArgument = Annotated[
+    Path,
+    typer.Argument(help="A folder <class>/*, a folder {train,val,test}/<class>/*, or a CSV file path,label[,split][,group]."),
+]
+RunArgument = Annotated[Path, typer.Argument(help="A run folder, as `unfreeze train` made it.")]
+RecipeOption = Annotated[
+    str | None, typer.Option("--recipe", help="A YAML file, or the name of a recipe that ships (exercise).")
+]
+DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")]
+
+
+def recipe_changes(
+    model: Annotated[str | None, typer.Option(help="A network's name; `unfreeze models` lists them.")] = None,
+    weights: Annotated[
+        str | None, typer.Option(help="pretrained, pretrained-or-random, none (random), or a weights file.")
+    ] = None,
+    strategy: Annotated[str | None, typer.Option(help="feature-extraction, fine-tune-top, full or gradual.")] = None,
+    stages: Annotated[int | None, typer.Option(help="How many of the last stages to unfreeze.")] = None,
+    layers: Annotated[int | None, typer.Option(help="How many of the last layers to unfreeze instead.")] = None,
+    head_epochs: Annotated[int | None, typer.Option(help="Epochs with the whole base frozen.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Epochs of each phase with stages unfrozen.")] = None,
+    head_rate: Annotated[float | None, typer.Option(help="Learning rate with the whole base frozen.")] = None,
+    rate: Annotated[float | None, typer.Option(help="Learning rate with stages unfrozen.")] = None,
+    side: Annotated[int | None, typer.Option(help="Side of the network's input, in pixels.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Pictures per step.")] = None,
+    dropout: Annotated[float | None, typer.Option(help="Dropout of the head, 0 to 1.")] = None,
+    class_weights: Annotated[bool, typer.Option("--class-weights", help="Weigh rare classes more in the loss.")] = False,
+    oversample: Annotated[bool, typer.Option("--oversample", help="Repeat pictures of rare classes.")] = False,
+    classes: Annotated[str | None, typer.Option(help="Use these classes only, separated by commas.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Fixes splits, order, augmentation, initial weights.")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
+    precision: Annotated[str | None, typer.Option(help="auto, float32 or bfloat16.")] = None,
+    framework: Annotated[str | None, typer.Option(help="torch.")] = None,
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="Any value of the recipe: head.hidden=[256]. Repeatable."),
+    ] = None,
+) -> dict[str, Any]:
+    """The flags that were given, as dotted recipe names with their values; `--set` wins.
+
+    Raises:
+        RecipeError: a `--set` that isn't NAME=VALUE.
+    """
+    from unfreeze.recipe.read import parse_assignment
+
+    given: dict[str, Any] = {
+        "model": model,
+        "weights": weights,
+        "strategy": strategy,
+        "unfreeze.stages": stages,
+        "unfreeze.layers": layers,
+        "head_only.epochs": head_epochs,
+        "unfrozen.epochs": epochs,
+        "head_only.rate": head_rate,
+        "unfrozen.rate": rate,
+        "input.side_px": side,
+        "input.batch_size": batch_size,
+        "head.dropout": dropout,
+        "imbalance.class_weights": "balanced" if class_weights else None,
+        "imbalance.oversample": oversample or None,
+        "data.classes": [name.strip() for name in classes.split(",")] if classes else None,
+        "seed": seed,
+        "device": device,
+        "precision": precision,
+        "framework": framework,
+    }
+    changes = {name: value for name, value in given.items() if value is not None}
+    return changes | dict(parse_assignment(text) for text in assignments or [])
+
+
+def takes_recipe(command: Callable[..., None]) -> Callable[..., None]:
+    """Gives a command all the flags of `recipe_changes`, and their changes as its argument `changes`."""
+    flags = inspect.signature(recipe_changes).parameters
+    own = [
+        parameter for name, parameter in inspect.signature(command).parameters.items() if name != "changes"
+    ]
+
+    @functools.wraps(command)
+    def with_flags(**values: Any) -> None:
+        changes = recipe_changes(**{name: values.pop(name) for name in flags})
+        command(changes=changes, **values)
+
+    by_keyword = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in (*own, *flags.values())]
+    with_flags.__signature__ = inspect.Signature(by_keyword)  # type: ignore[attr-defined]
+    with_flags.__annotations__ = {
+        **typing.get_type_hints(command, include_extras=True),
+        **typing.get_type_hints(recipe_changes, include_extras=True),
+    }
+    return with_flags

@@ -1,0 +1,275 @@
+"""What the commands print: tables and lines for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from unfreeze.api import Prediction, Run
+from unfreeze.data.dataset import LeftOut
+from unfreeze.data.summary import Inspection
+from unfreeze.diagnosis.finding import Finding
+from unfreeze.recipe.network import Network
+from unfreeze.recipe.plan import Phase, Plan
+from unfreeze.training.backend import ModelEntry
+from unfreeze.training.scores import Scores
+
+_BAR_WIDTH = 30
+_MOST_LISTED = 20
+
+
+def console() -> Console:
+    """Where output goes. Highlighting is off, so that a file name with a number in it isn't coloured."""
+    return Console(highlight=False)
+
+
+def show_inspection(inspection: Inspection) -> None:
+    """Counts per class as bars, sizes, colour modes, files left out."""
+    out = console()
+    splits = list(inspection.counts)
+    table = Table(box=None, pad_edge=False)
+    table.add_column("class")
+    for split in splits:
+        table.add_column("pictures" if split == "all" else split, justify="right")
+    table.add_column("")
+    totals = {name: sum(inspection.counts[split][name] for split in splits) for name in inspection.classes}
+    largest = max(totals.values())
+    for name in inspection.classes:
+        bar = "█" * max(1, round(_BAR_WIDTH * totals[name] / largest))
+        table.add_row(escape(name), *(str(inspection.counts[split][name]) for split in splits), bar)
+    out.print(table)
+    small, median, large = inspection.sides_px
+    modes = ", ".join(f"{count} {mode}" for mode, count in inspection.modes.items())
+    out.print(f"\n{inspection.pictures} pictures in {len(inspection.classes)} classes")
+    out.print(f"largest class / smallest: {inspection.imbalance:.1f}")
+    out.print(f"short side: {small} to {large} px, median {median}; colour: {modes}")
+    if inspection.identical:
+        out.print(f"{inspection.identical} pictures have a byte-identical twin")
+    for decision in inspection.decisions:
+        out.print(f"note: {escape(decision)}")
+    show_left_out(inspection.left_out)
+
+
+def show_left_out(left_out: Sequence[LeftOut]) -> None:
+    """The files that aren't used, with reasons; a long list is cut and says so."""
+    if not left_out:
+        return
+    out = console()
+    out.print(f"{len(left_out)} files left out:")
+    for file in left_out[:_MOST_LISTED]:
+        out.print(f"  {escape(_printable(file.name))}: {escape(_printable(file.reason))}")
+    if len(left_out) > _MOST_LISTED:
+        out.print(f"  … and {len(left_out) - _MOST_LISTED} more")
+
+
+def show_plan(plan: Plan) -> None:
+    """Every value of a plan that a person decides about."""
+    out = console()
+    network, contract = plan.network, plan.network.contract
+    counts = {split: sum(counts.values()) for split, counts in plan.data.counts.items()}
+    facts = {
+        "data": f"{plan.data.root}: " + ", ".join(f"{count} {split}" for split, count in counts.items())
+        + f", {len(plan.data.classes)} classes" + (f", {plan.data.left_out} files left out" if plan.data.left_out else ""),
+        "network": f"{network.name}, {network.parameters:,} parameters; {network.weights}",
+        "input": f"{contract.side_px} × {contract.side_px} {contract.channel_order}, {contract.interpolation},"
+        f" crop {contract.crop_fraction:g} ({contract.crop_mode}), mean {_numbers(contract.mean)}, std {_numbers(contract.std)}",
+        "head": " → ".join(
+            ["global average pooling", *(f"dense {units} → ReLU → dropout {plan.head.dropout:g}" for units in plan.head.hidden)]
+            + ([] if plan.head.hidden else [f"dropout {plan.head.dropout:g}"]) + [f"dense {len(plan.data.classes)}"]
+        ),
+        "augment": f"crop from {plan.augment.crop_min_area:g} of the area, flip {'on' if plan.augment.flip else 'off'},"
+        f" rotation ±{plan.augment.rotation_degrees:g}°, jitter ±{plan.augment.jitter:g}",
+        "imbalance": _imbalance(plan),
+        "loss": f"cross-entropy, label smoothing {plan.label_smoothing:g}; best epoch by {plan.watch}",
+        "batch": f"{plan.batch_size} pictures, {plan.steps_per_epoch} steps an epoch, {plan.loader_threads} loader threads",
+        "BatchNorm": "statistics of unfrozen stages " + ("stay as pretrained" if plan.phases[-1].batchnorm == "frozen" else "follow the batches"),
+        "computes on": f"{plan.device} in {plan.precision}, seed {plan.seed}",
+    }  # fmt: skip
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    for name, fact in facts.items():
+        table.add_row(name, escape(fact))
+    out.print(table)
+    for decision in plan.data.decisions:
+        out.print(f"note: {escape(decision)}")
+    for remark in plan.remarks:
+        out.print(f"[bold yellow]note:[/] {escape(remark)}")
+    out.print(f"\nstrategy [bold]{plan.strategy}[/]:")
+    out.print(_phases(plan.phases))
+
+
+def show_network(network: Network) -> None:
+    """A network's input contract and stages."""
+    out, contract = console(), network.contract
+    out.print(f"[bold]{escape(network.name)}[/] ({network.framework}: {escape(network.architecture)})")
+    out.print(
+        f"input {contract.side_px} × {contract.side_px} {contract.channel_order} (at least {network.minimum_side_px}),"
+        f" {contract.interpolation}, crop {contract.crop_fraction:g} ({contract.crop_mode}),"
+        f" mean {_numbers(contract.mean)}, std {_numbers(contract.std)}"
+    )
+    table = Table(box=None, pad_edge=False)
+    for name in ("stage", "layers", "parameters", "first layer", "last layer"):
+        table.add_column(name, justify="right" if name in ("layers", "parameters") else "left")
+    for stage in network.stages:
+        layers = stage.layers
+        table.add_row(stage.name, str(len(layers)), f"{stage.parameters:,}", layers[0].path, layers[-1].path)
+    out.print(table)
+    out.print("The head shown is for two classes.")
+
+
+def show_models(entries: Sequence[ModelEntry], tested_only: bool) -> None:
+    """A list of networks."""
+    out = console()
+    table = Table(box=None, pad_edge=False)
+    table.add_column("model")
+    table.add_column("pretrained weights")
+    for entry in entries:
+        table.add_row(escape(entry.name), escape(entry.weights))
+    out.print(table)
+    if tested_only:
+        out.print(
+            "\nThese are tested; any other CNN of timm works by its name: unfreeze models 'resnet*' lists more,"
+            " unfreeze models resnet50 shows one."
+        )
+
+
+def show_scores(scores: Scores, name: str) -> None:
+    """Accuracy with its interval, per class, and the confusion matrix."""
+    out = console()
+    low, high = scores.interval
+    out.print(
+        f"[bold]{escape(name)}: accuracy {scores.accuracy:.1%}[/]"
+        f" (95 % interval {low:.1%} to {high:.1%}, Wilson; {scores.pictures} pictures, loss {scores.loss:.3f})"
+    )
+    table = Table(box=None, pad_edge=False)
+    for column in ("class", "pictures", "precision", "recall", "F1"):
+        table.add_column(column, justify="left" if column == "class" else "right")
+    for label, one in scores.per_class.items():
+        table.add_row(escape(label), str(one.pictures), *(f"{value:.1%}" for value in (one.precision, one.recall, one.f1)))
+    out.print(table)
+    if len(scores.per_class) <= _MOST_LISTED:
+        out.print(_confusion(scores))
+
+
+def show_run(run: Run) -> None:
+    """How a training ended, and what to do next."""
+    out = console()
+    out.print()
+    if run.interrupted:
+        kept = f"the weights of epoch {run.best_epoch}, the best so far, are" if run.best_epoch else "the weights as they were are"
+        out.print(f"[bold]Interrupted:[/] {kept} kept. Nothing was scored on test pictures.")
+    elif run.test is not None:
+        show_scores(run.test, "test")
+    elif run.validation is not None:
+        show_scores(run.validation, "validation")
+    if run.best_epoch is not None and not run.interrupted:
+        out.print(f"The weights are those of epoch {run.best_epoch} of {len(run.history)}, the best by {run.plan.watch}.")
+    for finding in run.findings:
+        out.print(_finding(finding))
+    for remark in run.plan.remarks:
+        out.print(f"[bold yellow]note:[/] {escape(remark)}")
+    folder = escape(str(run.folder))
+    out.print(f"\nrun folder: {folder}")
+    out.print(f"look at     {folder}/report.html and {folder}/curves.png")
+    out.print(f"predict     unfreeze predict {folder} PICTURES --to predictions.csv")
+    out.print(f"score       unfreeze evaluate {folder} FOLDER")
+
+
+def show_predictions(predictions: Sequence[Prediction], to: Path | None) -> None:
+    """One line per picture, or a count where they went to a file."""
+    out = console()
+    unreadable = [prediction for prediction in predictions if prediction.label is None]
+    if to is None:
+        for prediction in predictions:
+            if prediction.label is not None:
+                out.print(f"{escape(_printable(str(prediction.path)))}: {escape(prediction.label)} ({prediction.confidence:.1%})")
+    else:
+        out.print(f"{len(predictions) - len(unreadable)} pictures named: {escape(str(to))}")
+    show_left_out([LeftOut(str(prediction.path), prediction.error or "") for prediction in unreadable])
+
+
+def _phases(phases: Sequence[Phase]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    columns = ("phase", "from", "trains", "of", "epochs", "rate", "schedule", "optimiser", "stops early")
+    for column in columns:
+        table.add_column(column, justify="right" if column in ("trains", "of", "epochs", "rate") else "left")
+    for number, phase in enumerate(phases, start=1):
+        patience = phase.stopping.patience_epochs
+        table.add_row(
+            f"{number}. {phase.name}",
+            phase.boundary,
+            _millions(phase.trainable_parameters),
+            _millions(phase.trainable_parameters + phase.frozen_parameters),
+            str(phase.epochs),
+            f"{phase.rate:g}",
+            _schedule(phase),
+            _optimizer(phase),
+            "never early" if patience is None else f"after {patience} flat",
+        )
+    return table
+
+
+def _millions(parameters: int) -> str:
+    return f"{parameters / 1e6:.2f}M" if parameters >= 100_000 else f"{parameters / 1e3:.1f}k"
+
+
+def _schedule(phase: Phase) -> str:
+    schedule = phase.schedule
+    words = {
+        "constant": "constant",
+        "cosine": "cosine",
+        "step": f"× {schedule.factor:g} every {schedule.step_epochs}",
+        "plateau": f"× {schedule.factor:g} after {schedule.patience_epochs} flat",
+    }[schedule.name]
+    return words + (f", warm-up {schedule.warmup_epochs:g}" if schedule.warmup_epochs else "")
+
+
+def _optimizer(phase: Phase) -> str:
+    optimizer = phase.optimizer
+    parts = [optimizer.name]
+    parts += [f"momentum {optimizer.momentum:g}"] if optimizer.name == "sgd" else []
+    parts += [f"decay {optimizer.weight_decay:g}"] if optimizer.weight_decay else []
+    parts += [f"L2 {optimizer.l2:g}"] if optimizer.l2 else []
+    parts += [f"clip {optimizer.clip_norm:g}"] if optimizer.clip_norm else []
+    return ", ".join(parts)
+
+
+def _imbalance(plan: Plan) -> str:
+    if plan.class_weights is not None:
+        return "class weights " + ", ".join(f"{name} {weight:.2f}" for name, weight in plan.class_weights.items())
+    if plan.oversample:
+        return f"oversampled to {plan.pictures_per_epoch} pictures an epoch"
+    return "nothing done"
+
+
+def _confusion(scores: Scores) -> Table:
+    table = Table(box=None, pad_edge=False, title="confusion (row: true, column: predicted)", title_justify="left")
+    names = list(scores.per_class)
+    table.add_column("")
+    for name in names:
+        table.add_column(escape(name), justify="right", overflow="fold")
+    for name, row in zip(names, scores.confusion.tolist(), strict=True):
+        table.add_row(escape(name), *("·" if count == 0 else str(count) for count in row))
+    return table
+
+
+def _finding(finding: Finding) -> str:
+    style = "bold yellow" if finding.outcome == "found" else "bold"
+    line = f"[{style}]{finding.code.replace('-', ' ')}:[/] {finding.outcome}. {escape(finding.explanation)}"
+    if finding.remedy:
+        line += " Try " + " ".join(f"--set {name}={value}" for name, value in finding.remedy.items())
+    return line
+
+
+def _numbers(values: Sequence[float]) -> str:
+    return ", ".join(f"{value:g}" for value in values)
+
+
+def _printable(text: str) -> str:
+    """Text in which control characters (a newline in a file name) and undecodable bytes are shown as escapes."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape", "replace").decode() for char in text)

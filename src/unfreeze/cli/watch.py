@@ -1,0 +1,125 @@
+"""Live progress: a bar and a table on a terminal, plain lines elsewhere, nothing with --quiet."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from unfreeze.api import Silent
+from unfreeze.data.scan import Progress as ScanProgress
+from unfreeze.recipe.plan import Phase
+from unfreeze.training.history import EpochRecord
+from unfreeze.training.loop import Watcher
+
+_COLUMNS = ("epoch", "phase", "rate", "train loss", "val loss", "train acc", "val acc", "pictures/s", "")
+
+
+@contextlib.contextmanager
+def scan_progress(quiet: bool = False) -> Iterator[ScanProgress | None]:
+    """A bar for the scan of a folder; it goes away when the scan is done. Only on a terminal."""
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    columns = (TextColumn("reading pictures"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("scan", total=None)
+
+        def tell(done: int, total: int) -> None:
+            progress.update(task, completed=done, total=total)
+            if done == total:
+                progress.stop()
+
+        yield tell
+
+
+@contextlib.contextmanager
+def watching(quiet: bool) -> Iterator[Watcher]:
+    """The watcher that fits where the output goes."""
+    if quiet:
+        yield Silent()
+    elif sys.stdout.isatty():
+        yield (watcher := TerminalWatcher())
+        watcher.close()
+    else:
+        yield PlainWatcher()
+
+
+class PlainWatcher(Silent):
+    """One line per epoch, for logs and pipes."""
+
+    def phase_started(self, number: int, phase: Phase, steps_per_epoch: int) -> None:
+        self._say(
+            f"\nphase {number}: {phase.name}, {phase.epochs} epochs of {steps_per_epoch} steps, training from {phase.boundary}"
+        )
+
+    def epoch_done(self, record: EpochRecord, phase: Phase) -> None:
+        self._say(
+            f"  epoch {record.epoch:3d}  train loss {record.train_loss:.3f} acc {record.train_accuracy:.3f}"
+            f"  val loss {record.val_loss:.3f} acc {record.val_accuracy:.3f}  rate {record.rate:.1e}"
+            f"  {record.pictures_per_second:.0f} pictures/s{'  best' if record.best else ''}"
+        )
+
+    def phase_ended(self, phase: Phase, reason: str) -> None:
+        self._say(f"  {phase.name} ended: {reason}")
+
+    def _say(self, line: str) -> None:
+        print(line, flush=True)
+
+
+class TerminalWatcher(Silent):
+    """A table of the epochs so far above a bar with pictures per second and time left."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or Console(highlight=False)
+        self._table = Table(box=None, pad_edge=False)
+        for name in _COLUMNS:
+            self._table.add_column(name, justify="left" if name in ("phase", "") else "right")
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[speed]}"),
+            TimeRemainingColumn(),
+            console=self._console,
+        )
+        self._task = self._bar.add_task("", speed="")
+        self._live = Live(Group(self._table, self._bar), console=self._console, refresh_per_second=8)
+        self._pictures = 0
+
+    def close(self) -> None:
+        """Leaves the table on the screen and gives the terminal back."""
+        self._live.stop()
+
+    def phase_started(self, number: int, phase: Phase, steps_per_epoch: int) -> None:
+        self._live.start()
+        self._pictures = 0
+        description = f"phase {number}: {phase.name}"
+        self._bar.reset(self._task, total=steps_per_epoch * phase.epochs, description=description, speed="")
+
+    def step_done(self, pictures: int) -> None:
+        self._pictures += pictures
+        elapsed = self._bar.tasks[0].elapsed or 0
+        speed = f"{self._pictures / elapsed:.0f} pictures/s" if elapsed > 1 else ""
+        self._bar.update(self._task, advance=1, speed=speed)
+
+    def epoch_done(self, record: EpochRecord, phase: Phase) -> None:
+        self._table.add_row(
+            str(record.epoch),
+            record.phase_name,
+            f"{record.rate:.1e}",
+            f"{record.train_loss:.3f}",
+            f"{record.val_loss:.3f}",
+            f"{record.train_accuracy:.1%}",
+            f"{record.val_accuracy:.1%}",
+            f"{record.pictures_per_second:.0f}",
+            "best" if record.best else "",
+        )
+
+    def phase_ended(self, phase: Phase, reason: str) -> None:
+        self._bar.update(self._task, speed=reason)

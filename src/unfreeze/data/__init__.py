@@ -1,0 +1,1 @@
+"""The person's folder of pictures: found, checked, split, decoded, augmented, loaded. No framework."""

@@ -1,0 +1,177 @@
+"""Which files belong to which class and split: class folders, split folders, or a CSV manifest."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from unfreeze.data.dataset import SPLITS, LeftOut
+from unfreeze.errors import DataError, did_you_mean
+
+SPLIT_FOLDERS = {
+    "train": "train",
+    "training": "train",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "test": "test",
+}
+_SYSTEM_FILES = {"thumbs.db", "desktop.ini"}
+_MANIFEST_COLUMNS = ("path", "label", "split", "group")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A file that may be a picture, before it is read; the fields are those of `dataset.Record`."""
+
+    path: Path
+    name: str
+    label: str
+    split: str | None = None
+    group: str | None = None
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What a folder or manifest says, before any picture is read.
+
+    Attributes:
+        found: the files, in the order of their names.
+        empty_classes: class folders that hold no file.
+        left_out: files that are not in any class, and system files.
+    """
+
+    found: tuple[Found, ...]
+    empty_classes: tuple[str, ...]
+    left_out: tuple[LeftOut, ...]
+
+
+def read_layout(root: Path) -> Layout:
+    """The files below `root`, with their classes and splits.
+
+    `root` is a folder `<class>/*`, a folder `{train,val|valid|validation,test}/<class>/*`, or a CSV manifest with the
+    columns `path,label[,split][,group]`, paths relative to the manifest.
+
+    Raises:
+        DataError: there is no such folder or file, no class folders in it, or the manifest can't be followed.
+    """
+    if root.is_file():
+        return _read_manifest(root)
+    if not root.is_dir():
+        raise DataError(f"{root}: there is no such folder. Give a folder with one folder of pictures per class, or a CSV file.")
+    split_folders = [folder for folder in _folders(root) if _is_split_folder(folder)]
+    if any(SPLIT_FOLDERS[folder.name.lower()] == "train" for folder in split_folders):
+        return _read_split_folders(root, split_folders)
+    return _read_class_folders(root)
+
+
+def _is_split_folder(folder: Path) -> bool:
+    return folder.name.lower() in SPLIT_FOLDERS and bool(_folders(folder))
+
+
+def _read_class_folders(root: Path) -> Layout:
+    folders = _folders(root)
+    if not folders:
+        raise DataError(
+            f"{root}: no class folders. Put the pictures of each class into a folder of its own"
+            f" ({root.name}/cat/…, {root.name}/dog/…), or give a CSV file with the columns path,label."
+        )
+    return _read_classes(root, [(folder, None) for folder in folders], {root})
+
+
+def _read_split_folders(root: Path, split_folders: list[Path]) -> Layout:
+    by_split: dict[str, str] = {}
+    for folder in split_folders:
+        split = SPLIT_FOLDERS[folder.name.lower()]
+        if split in by_split:
+            raise DataError(f"{root}: both {by_split[split]}/ and {folder.name}/ mean the {split} split: keep one of them")
+        by_split[split] = folder.name
+    others = [folder.name for folder in _folders(root) if folder not in split_folders]
+    if others:
+        raise DataError(
+            f"{root}: {', '.join(sorted(by_split.values()))} look like splits, but {', '.join(others)} stand beside them:"
+            " move those away, or give the folder of one split"
+        )
+    classes: list[tuple[Path, str | None]] = [
+        (inner, SPLIT_FOLDERS[folder.name.lower()]) for folder in split_folders for inner in _folders(folder)
+    ]
+    return _read_classes(root, classes, {root, *split_folders})
+
+
+def _read_classes(root: Path, classes: list[tuple[Path, str | None]], parents: set[Path]) -> Layout:
+    found: list[Found] = []
+    left_out = [
+        LeftOut(_name(path, root), "not inside a class folder")
+        for parent in parents
+        for path in sorted(parent.iterdir())
+        if path.is_file()
+    ]
+    for folder, split in classes:
+        for path in _walk(folder):
+            name = _name(path, root)
+            if path.name.startswith(".") or path.name.lower() in _SYSTEM_FILES:
+                left_out.append(LeftOut(name, "a hidden or system file"))
+            else:
+                found.append(Found(path, name, folder.name, split))
+    filled = {file.label for file in found}
+    empty = sorted({folder.name for folder, _ in classes} - filled)
+    return Layout(tuple(sorted(found, key=lambda file: file.name)), tuple(empty), tuple(left_out))
+
+
+def _read_manifest(path: Path) -> Layout:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            columns = reader.fieldnames or []
+            _check_columns(path, list(columns))
+            found = [_manifest_row(path, line, row) for line, row in enumerate(reader, start=2)]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: can't be read as CSV in UTF-8 ({error})") from None
+    except OSError as error:
+        raise DataError(f"{path}: can't be read ({error.strerror or error})") from None
+    if not found:
+        raise DataError(f"{path}: holds no pictures: give one line `path,label` per picture")
+    return Layout(tuple(sorted(found, key=lambda file: file.name)), (), ())
+
+
+def _check_columns(path: Path, columns: list[str]) -> None:
+    unknown = [column for column in columns if column not in _MANIFEST_COLUMNS]
+    if unknown or not {"path", "label"} <= set(columns):
+        hint = "".join(did_you_mean(column, _MANIFEST_COLUMNS) for column in unknown)
+        raise DataError(
+            f"{path}: its columns are {', '.join(columns) or 'none'}; a manifest has path,label and may have split,group.{hint}"
+        )
+
+
+def _manifest_row(path: Path, line: int, row: dict[str, str | None]) -> Found:
+    picture, label = (row["path"] or "").strip(), (row["label"] or "").strip()
+    if not picture or not label:
+        raise DataError(f"{path}, line {line}: path and label must both be given, got '{picture}' and '{label}'")
+    given = (row.get("split") or "").strip()
+    if given and given.lower() not in SPLIT_FOLDERS:
+        raise DataError(f"{path}, line {line}: no split '{given}': write one of {', '.join(SPLITS)}, or leave it empty")
+    group = (row.get("group") or "").strip()
+    return Found(path.parent / picture, picture, label, SPLIT_FOLDERS.get(given.lower()), group or None)
+
+
+def _folders(parent: Path) -> list[Path]:
+    return sorted(path for path in parent.iterdir() if path.is_dir() and not _is_system_folder(path.name))
+
+
+def _is_system_folder(name: str) -> bool:
+    return name.startswith(".") or name == "__MACOSX"
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    # os.walk doesn't follow links to folders, so a link to a parent can't loop.
+    for parent, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not _is_system_folder(name))
+        for name in sorted(files):
+            yield Path(parent, name)
+
+
+def _name(path: Path, root: Path) -> str:
+    return path.relative_to(root).as_posix()

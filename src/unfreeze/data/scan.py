@@ -1,0 +1,215 @@
+"""From a folder to a dataset: every file read and decoded once, nothing skipped in silence."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+
+from unfreeze.data.dataset import Dataset, LeftOut, Record
+from unfreeze.data.layout import Found, Layout, read_layout
+from unfreeze.data.picture import colour_mode, decode, read_bytes
+from unfreeze.data.split import split_records
+from unfreeze.errors import DataError, did_you_mean
+from unfreeze.recipe.recipe import Data
+
+# What the scan tells about its progress: files done, files in all.
+Progress = Callable[[int, int], None]
+_CHUNK = 256
+
+
+def scan(root: Path, classes: tuple[str, ...] | None = None, progress: Progress | None = None) -> Dataset:
+    """The dataset in a folder or manifest, with the splits the folder gives and no others.
+
+    Args:
+        root: see `layout.read_layout`.
+        classes: keep these only, in this order; None keeps all, sorted by name.
+        progress: called with (files done, files in all).
+
+    Raises:
+        DataError: the folder can't be used, a class asked for isn't there, or no picture in it can be read.
+    """
+    layout = read_layout(root)
+    present = sorted({file.label for file in layout.found})
+    _check_known(root, classes, [*present, *layout.empty_classes])
+    found = [file for file in layout.found if classes is None or file.label in classes]
+    records, left_out = _read_all(found, progress)
+    filled = {record.label for record in records}
+    if not filled:
+        raise DataError(f"{root}: no readable picture in {len(found)} files. {_first_reasons(left_out)}")
+    decisions = _decisions(layout, records, present, filled, classes)
+    names = tuple(name for name in (classes or present) if name in filled)
+    everything = tuple(sorted([*layout.left_out, *left_out], key=lambda file: file.name))
+    return Dataset(root, names, tuple(records), everything, tuple(decisions))
+
+
+def scan_for_training(root: Path, settings: Data, seed: int, progress: Progress | None = None) -> Dataset:
+    """The dataset of a folder, with every picture in a split and fit to train on.
+
+    Splits that the folder doesn't give are made: from all pictures where it gives none, from the training pictures where
+    only `validation` is missing. A folder with training and validation pictures but no test pictures has no test score.
+
+    Raises:
+        DataError: as `scan`; fewer than 2 classes; a class with no picture to train on or fewer than 2 in all; a class in
+            validation or test that training lacks.
+    """
+    dataset = with_splits(scan(root, settings.classes, progress), settings, seed)
+    _check_trainable(dataset)
+    return replace(dataset, decisions=(*dataset.decisions, *_split_remarks(dataset)))
+
+
+def with_splits(dataset: Dataset, settings: Data, seed: int) -> Dataset:
+    """The dataset with a split for every record, and a remark on what was decided.
+
+    Raises:
+        DataError: there are fewer than two classes, or a class too small to be split.
+    """
+    if len(dataset.classes) < 2:
+        raise DataError(
+            f"{dataset.root}: one class only ('{dataset.classes[0]}'): there is nothing to tell apart. Add the folder of"
+            " another class, for example one of pictures that are none of it."
+        )
+    fractions = _missing_splits(dataset, settings)
+    if not fractions:
+        return dataset
+    movable = [record for record in dataset.records if record.split in (None, "train")]
+    fixed = [record for record in dataset.records if record.split not in (None, "train")]
+    _check_large_enough(dataset.root, movable, fractions)
+    records = sorted([*split_records(movable, fractions, seed), *fixed], key=lambda record: record.name)
+    parts = ", ".join(f"{name} {fraction:.0%}" for name, fraction in fractions.items())
+    what = "the pictures" if not dataset.splits else "the training pictures"
+    decision = f"split {what} by class into {parts} (seed {seed}); identical pictures and groups stay together"
+    return replace(dataset, records=tuple(records), decisions=(*dataset.decisions, decision))
+
+
+def _missing_splits(dataset: Dataset, settings: Data) -> dict[str, float]:
+    unsplit = any(record.split is None for record in dataset.records)
+    present = dataset.splits
+    if unsplit and present:
+        raise DataError(f"{dataset.root}: some pictures have a split and some have none: give one to all, or to none")
+    if "validation" in present:
+        return {}
+    validation, test = settings.validation_fraction, 0.0 if "test" in present or not unsplit else settings.test_fraction
+    parts = {"train": 1 - validation - test, "validation": validation, "test": test}
+    return {name: part for name, part in parts.items() if part > 0}
+
+
+def _read_all(found: Sequence[Found], progress: Progress | None) -> tuple[list[Record], list[LeftOut]]:
+    records: list[Record] = []
+    left_out: list[LeftOut] = []
+    for done, outcome in enumerate(_in_threads(found), start=1):
+        if isinstance(outcome, Record):
+            records.append(outcome)
+        else:
+            left_out.append(outcome)
+        if progress is not None and (done % 16 == 0 or done == len(found)):
+            progress(done, len(found))
+    return records, left_out
+
+
+def _in_threads(found: Iterable[Found]) -> Iterator[Record | LeftOut]:
+    # In chunks, so that a million files are not queued at once.
+    waiting = iter(found)
+    with ThreadPoolExecutor(min(16, os.cpu_count() or 1)) as pool:
+        while chunk := list(islice(waiting, _CHUNK)):
+            yield from pool.map(_read_one, chunk)
+
+
+def _read_one(file: Found) -> Record | LeftOut:
+    try:
+        content = read_bytes(file.path)
+        image = decode(content, file.path)
+    except DataError as error:
+        return LeftOut(file.name, str(error).removeprefix(f"{file.path}: "))
+    digest = hashlib.blake2b(content, digest_size=16).hexdigest()
+    return Record(
+        path=file.path,
+        name=file.name,
+        label=file.label,
+        split=file.split,
+        group=file.group,
+        content=digest,
+        width=image.width,
+        height=image.height,
+        mode=colour_mode(content),
+    )
+
+
+def _check_known(root: Path, classes: tuple[str, ...] | None, present: list[str]) -> None:
+    for name in classes or ():
+        if name not in present:
+            raise DataError(f"{root}: no class '{name}'.{did_you_mean(name, present)} It has {', '.join(sorted(present))}.")
+
+
+def _decisions(
+    layout: Layout, records: list[Record], present: list[str], filled: set[str], classes: tuple[str, ...] | None
+) -> list[str]:
+    wanted = classes or (*present, *layout.empty_classes)
+    without = sorted(name for name in wanted if name not in filled)
+    decisions = [f"left out class '{name}': no readable picture in it" for name in without]
+    ignored = sorted(set(present) - set(classes)) if classes else []
+    if ignored:
+        decisions.append(f"left out by data.classes: {', '.join(ignored)}")
+    return decisions + _conflicts(records)
+
+
+def _conflicts(records: list[Record]) -> list[str]:
+    """Byte-identical pictures under two labels, or in two of the folder's own splits."""
+    twins: dict[str, list[Record]] = defaultdict(list)
+    for record in records:
+        twins[record.content].append(record)
+    remarks = []
+    for same in twins.values():
+        names = ", ".join(record.name for record in same[:3]) + (" …" if len(same) > 3 else "")
+        if len({record.label for record in same}) > 1:
+            remarks.append(f"the same picture under different labels: {names}")
+        if len({record.split for record in same}) > 1:
+            remarks.append(f"the same picture in different splits (scores on it mean little): {names}")
+    return remarks
+
+
+def _check_large_enough(root: Path, records: list[Record], fractions: dict[str, float]) -> None:
+    needed = 2 if "validation" in fractions else 1
+    small = {label: count for label, count in Counter(record.label for record in records).items() if count < needed}
+    if small:
+        listed = ", ".join(f"'{label}' ({count})" for label, count in sorted(small.items()))
+        raise DataError(
+            f"{root}: too few readable pictures in {listed}: a class needs at least {needed}, one to train on and one to"
+            " validate with. Add pictures, or leave the class out with data.classes."
+        )
+
+
+def _check_trainable(dataset: Dataset) -> None:
+    counts = dataset.counts()
+    if "train" not in counts:
+        raise DataError(f"{dataset.root}: no training pictures: the splits found are {', '.join(dataset.splits)}")
+    untrained = [label for label in dataset.classes if not counts["train"][label]]
+    if untrained:
+        places = ", ".join(
+            f"'{label}' ({', '.join(name for name in counts if counts[name][label])} only)" for label in untrained
+        )
+        raise DataError(
+            f"{dataset.root}: nothing to train on for {places}. Move some pictures to train/, or leave the class out with"
+            " data.classes."
+        )
+
+
+def _split_remarks(dataset: Dataset) -> list[str]:
+    counts = dataset.counts()
+    remarks = [
+        f"{name} has no picture of {', '.join(repr(label) for label in missing)}: it can't be scored there"
+        for name in ("validation", "test")
+        if name in counts and (missing := [label for label in dataset.classes if not counts[name][label]])
+    ]
+    if "test" not in counts:
+        remarks.append("no test pictures: the run will have no test score")
+    return remarks
+
+
+def _first_reasons(left_out: list[LeftOut]) -> str:
+    return " ".join(f"{file.name}: {file.reason}." for file in left_out[:3])

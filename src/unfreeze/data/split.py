@@ -1,0 +1,90 @@
+"""Splitting what the folder hasn't split: stratified, seeded, and never a group or a byte-identical picture across splits."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from unfreeze.data.dataset import Record
+
+
+def split_records(records: Sequence[Record], fractions: dict[str, float], seed: int) -> list[Record]:
+    """Every record with a split.
+
+    Groups (pictures with the same group or the same bytes) are dealt one by one, large ones first and equal ones in a
+    seeded order, each to the split that is furthest below its share of the group's classes. So every split holds its part
+    of every class, to within a picture where no groups are given. scikit-learn's StratifiedGroupKFold makes folds of equal
+    size only, and goes through all folds for each group.
+
+    Args:
+        records: with no split yet.
+        fractions: split -> its part of each class; they sum to 1, and the first is given whatever can't be divided.
+        seed: fixes the order in which equal groups are dealt.
+
+    Returns:
+        The records in their order. A class with fewer pictures than splits is missing from the last of the splits.
+    """
+    totals = Counter(record.label for record in records)
+    wanted = {label: _shares(total, fractions) for label, total in totals.items()}
+    given: dict[str, Counter[str]] = defaultdict(Counter)
+    assigned: dict[int, str] = {}
+    for group in _deal(_groups(records), seed):
+        labels = Counter(records[index].label for index in group)
+        split = max(fractions, key=lambda name: sum(
+            count * _shortfall(wanted[label][name], given[label][name]) for label, count in labels.items()
+        ))
+        for index in group:
+            assigned[index] = split
+            given[records[index].label][split] += 1
+    return [replace(record, split=assigned[index]) for index, record in enumerate(records)]
+
+
+def _shares(total: int, fractions: dict[str, float]) -> dict[str, int]:
+    """Whole pictures for each split: at least one each while there are any, the rest to the first split."""
+    first, *others = fractions
+    shares = {}
+    left = total
+    for name in others:
+        share = max(1, round(total * fractions[name])) if fractions[name] > 0 else 0
+        shares[name] = min(share, max(0, left - 1))
+        left -= shares[name]
+    return {first: left, **shares}
+
+
+def _shortfall(wanted: int, given: int) -> float:
+    """How far a split is below its share, as a part of the share; far negative where it wants nothing."""
+    return (wanted - given) / wanted if wanted else -1e9
+
+
+def _groups(records: Sequence[Record]) -> list[list[int]]:
+    """Indices of records that must stay together: joined by their group, by their bytes, or by a chain of both."""
+    parent = list(range(len(records)))
+
+    def root(index: int) -> int:
+        while parent[index] != index:
+            parent[index] = parent[parent[index]]
+            index = parent[index]
+        return index
+
+    first: dict[tuple[str, str], int] = {}
+    for index, record in enumerate(records):
+        for key in _ties(record):
+            parent[root(index)] = root(first.setdefault(key, index))
+    members: dict[int, list[int]] = defaultdict(list)
+    for index in range(len(records)):
+        members[root(index)].append(index)
+    return list(members.values())
+
+
+def _ties(record: Record) -> Iterable[tuple[str, str]]:
+    yield "content", record.content
+    if record.group is not None:
+        yield "group", record.group
+
+
+def _deal(groups: list[list[int]], seed: int) -> list[list[int]]:
+    order = np.random.default_rng(seed).permutation(len(groups))
+    return sorted((groups[index] for index in order), key=len, reverse=True)

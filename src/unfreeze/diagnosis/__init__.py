@@ -1,0 +1,1 @@
+"""History in, findings in words out: one file per finding."""

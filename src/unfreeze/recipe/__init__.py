@@ -1,0 +1,1 @@
+"""What to do: recipes, plans, networks as data, strategies."""

@@ -1,0 +1,99 @@
+"""The plan: a recipe with every value resolved against one dataset and one network. Shown before training; never `auto`."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from unfreeze.recipe.network import Network
+from unfreeze.recipe.recipe import Augment, Head, Schedule, Section, Stopping, StrategyName, Watched
+
+
+class PlannedOptimizer(Section):
+    """An optimiser with its decay resolved; see `recipe.Optimizer` for the meaning of each value."""
+
+    name: Literal["adamw", "adam", "sgd"]
+    momentum: float
+    weight_decay: float
+    l2: float
+    clip_norm: float | None
+
+
+class Phase(Section):
+    """A stretch of epochs with one boundary, one optimiser, one schedule and one stopping rule.
+
+    Attributes:
+        name: what it does, in words.
+        boundary: the first stage, or layer, that trains: all before it is the frozen prefix.
+        rate: the learning rate at the start of the phase.
+        batchnorm: whether the statistics of BatchNorm layers in the trainable stages stay or follow the batches.
+        trainable_parameters, frozen_parameters: how many numbers train and how many stay as they are.
+    """
+
+    name: str
+    boundary: str
+    epochs: int
+    rate: float
+    optimizer: PlannedOptimizer
+    schedule: Schedule
+    stopping: Stopping
+    batchnorm: Literal["frozen", "update"]
+    trainable_parameters: int
+    frozen_parameters: int
+
+
+class PlannedData(Section):
+    """The dataset as the plan saw it.
+
+    Attributes:
+        root: the folder or manifest, as given.
+        fingerprint: of all labels, splits and contents; changes when any of them does.
+        classes: in the order of the network's outputs.
+        counts: split -> class -> pictures.
+        left_out: how many files were found and not used; each is in the run's `data.json` with its reason.
+        decisions: what was decided about this data, in words.
+    """
+
+    root: str
+    fingerprint: str
+    classes: tuple[str, ...]
+    counts: dict[str, dict[str, int]]
+    left_out: int
+    decisions: tuple[str, ...]
+
+
+class Plan(Section):
+    """Everything a run will do.
+
+    Attributes:
+        network: with its input contract at the planned size, and the stages with the head.
+        class_weights: weight of each class in the loss, or None.
+        pictures_per_epoch: how many pictures one training epoch shows, repeats counted.
+        steps_per_epoch: batches in a training epoch.
+        environment: versions of what takes part, and the machine in words.
+        remarks: what a reader should know before it starts, for example that the weights are random.
+    """
+
+    strategy: StrategyName
+    seed: int
+    device: str
+    precision: Literal["float32", "bfloat16"]
+    network: Network
+    head: Head
+    data: PlannedData
+    batch_size: int
+    loader_threads: int
+    augment: Augment
+    watch: Watched
+    label_smoothing: float
+    class_weights: dict[str, float] | None
+    oversample: bool
+    pictures_per_epoch: int
+    steps_per_epoch: int
+    phases: tuple[Phase, ...]
+    environment: dict[str, str]
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def epochs(self) -> int:
+        """The most epochs the plan can take, all phases together."""
+        return sum(phase.epochs for phase in self.phases)

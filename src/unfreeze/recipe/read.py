@@ -1,0 +1,154 @@
+"""Recipes from YAML files, presets and flags; all mistakes reported at once, each with the nearest name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any, get_args
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from unfreeze.errors import RecipeError, did_you_mean
+from unfreeze.files import write_text
+from unfreeze.recipe.recipe import Recipe
+
+_PRESETS = resources.files("unfreeze.recipe") / "presets"
+
+
+def preset_names() -> list[str]:
+    """The recipes that ship with `unfreeze`."""
+    return sorted(entry.name.removesuffix(".yaml") for entry in _PRESETS.iterdir() if entry.name.endswith(".yaml"))
+
+
+def read_recipe(source: str | Path | None, changes: Mapping[str, Any] | None = None) -> Recipe:
+    """A recipe from a preset or a YAML file, with changes on top.
+
+    Args:
+        source: the name of a preset, the path of a YAML file, or None for the defaults.
+        changes: values by dotted name, for example `{"head.dropout": 0.5}`; they win over the file.
+
+    Raises:
+        RecipeError: no such file, not YAML, or mistakes in it; all mistakes are named at once.
+    """
+    values = _load(source) if source is not None else {}
+    mistakes = []
+    for dotted, value in (changes or {}).items():
+        try:
+            _set(values, dotted.split("."), value)
+        except RecipeError as error:
+            mistakes.append(str(error))
+    return validate_recipe(values, str(source or "the recipe"), mistakes)
+
+
+def validate_recipe(values: Mapping[str, Any], where: str = "the recipe", mistakes: list[str] | None = None) -> Recipe:
+    """`values` as a recipe.
+
+    Raises:
+        RecipeError: naming every mistake by its dotted name.
+    """
+    found = list(mistakes or [])
+    try:
+        recipe = Recipe.model_validate(values)
+    except ValidationError as error:
+        found += [_explain(problem) for problem in error.errors()]
+    if found:
+        count = "1 mistake" if len(found) == 1 else f"{len(found)} mistakes"
+        raise RecipeError(f"{count} in {where}:\n" + "\n".join(f"  {line}" for line in found))
+    return recipe
+
+
+def parse_assignment(text: str) -> tuple[str, Any]:
+    """`head.dropout=0.5` as `("head.dropout", 0.5)`; the value is read as YAML.
+
+    Raises:
+        RecipeError: there is no `=`, or the value isn't YAML.
+    """
+    name, equals, value = text.partition("=")
+    if not equals or not name.strip():
+        raise RecipeError(f"--set {text}: write it as NAME=VALUE, for example --set head.dropout=0.5")
+    try:
+        return name.strip(), yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise RecipeError(f"--set {text}: the value can't be read as YAML ({_first_line(error)})") from None
+
+
+def write_yaml(value: BaseModel, path: Path) -> None:
+    """Writes a recipe or plan as YAML."""
+    write_text(path, yaml.safe_dump(value.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=120))
+
+
+def _load(source: str | Path) -> dict[str, Any]:
+    path = Path(source)
+    if str(source) in preset_names():
+        text = (_PRESETS / f"{source}.yaml").read_text(encoding="utf-8")
+    elif path.is_file():
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise RecipeError(f"{path} can't be read as text ({error}): a recipe is a YAML file in UTF-8") from None
+    else:
+        presets = preset_names()
+        raise RecipeError(
+            f"no recipe '{source}': it is neither a file nor one of the recipes that ship ({', '.join(presets)})."
+            f"{did_you_mean(str(source), presets)}"
+        )
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise RecipeError(f"{source} isn't valid YAML: {error}") from None
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise RecipeError(f"{source} holds a {type(values).__name__}: a recipe is a list of `name: value` lines")
+    return values
+
+
+def _set(values: dict[str, Any], keys: list[str], value: Any) -> None:
+    for depth, key in enumerate(keys[:-1], start=1):
+        inner = values.setdefault(key, {})
+        if not isinstance(inner, dict):
+            raise RecipeError(f"{'.'.join(keys)}: {'.'.join(keys[:depth])} is a value and has no parts")
+        values = inner
+    values[keys[-1]] = value
+
+
+def _explain(problem: Any) -> str:
+    path = [str(part) for part in problem["loc"] if not _is_union_branch(str(part))]
+    dotted = ".".join(path)
+    if problem["type"] == "extra_forbidden":
+        known = _keys_at(path[:-1])
+        listed = f" Known here: {', '.join(sorted(known))}."
+        return f"{dotted}: there is no such key.{did_you_mean(path[-1], known) or listed}"
+    message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "value_error":
+        return f"{dotted}: {message}" if dotted else message
+    received = problem["input"]
+    suggestion = did_you_mean(received, _choices(problem)) if isinstance(received, str) else ""
+    return f"{dotted}: {message[0].lower()}{message[1:]}, received {received!r}.{suggestion}"
+
+
+def _is_union_branch(part: str) -> bool:
+    """Pydantic puts the tried alternative of a union (`float`, `literal['auto']`) into the location: not a key of ours."""
+    return "[" in part or part in {"int", "float", "str", "none", "constrained-int", "constrained-float"}
+
+
+def _choices(problem: Any) -> list[str]:
+    expected = str(problem.get("ctx", {}).get("expected", ""))
+    return [word.strip("' ") for word in expected.replace(" or ", ",").split(",") if word.strip()]
+
+
+def _keys_at(path: list[str]) -> list[str]:
+    model: Any = Recipe
+    for key in path:
+        annotation = model.model_fields[key].annotation
+        candidates = [annotation, *get_args(annotation)]
+        model = next((kind for kind in candidates if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
+        if model is None:
+            return []
+    return list(model.model_fields)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0]

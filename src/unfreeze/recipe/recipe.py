@@ -1,0 +1,249 @@
+"""The recipe: what the person asked for. Frozen and validated; may say `auto`, which the plan then resolves."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+StrategyName = Literal["feature-extraction", "fine-tune-top", "full", "gradual"]
+Watched = Literal["val_loss", "val_accuracy"]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+
+
+class Section(BaseModel):
+    """A part of a recipe: unknown keys are refused, nothing changes after validation."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+class Data(Section):
+    """Which pictures to use and how to split them where the folder isn't split already.
+
+    Attributes:
+        validation_fraction, test_fraction: of each class, in [0, 1); used for the splits the folder doesn't give.
+        classes: use these classes only, in this order; None uses every class.
+    """
+
+    validation_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.15
+    test_fraction: Fraction = 0.15
+    classes: tuple[str, ...] | None = None
+
+    @model_validator(mode="after")
+    def _leave_something_to_train_on(self) -> Data:
+        if self.validation_fraction + self.test_fraction >= 1:
+            raise ValueError("validation_fraction and test_fraction leave nothing to train on: make their sum less than 1")
+        return self
+
+
+class Input(Section):
+    """How pictures reach the network.
+
+    Attributes:
+        side_px: height and width of the input; `auto` is what the checkpoint was made for.
+        batch_size: pictures per step; `auto` is 32, or fewer where the training set is small.
+        loader_threads: threads that decode; `auto` is one per processor core, at most 16.
+    """
+
+    side_px: Annotated[int, Field(ge=8, le=4096)] | Literal["auto"] = "auto"
+    batch_size: Annotated[int, Field(ge=2, le=65536)] | Literal["auto"] = "auto"
+    loader_threads: Annotated[int, Field(ge=1, le=256)] | Literal["auto"] = "auto"
+
+
+class Augment(Section):
+    """Random changes to training pictures; each has an off value. Validation and test pictures are never changed.
+
+    Attributes:
+        crop_min_area: random resized crop of at least this part of the picture's area; 1 turns it off (then the whole
+            picture is prepared as in evaluation).
+        flip: mirror left to right, half of the time.
+        rotation_degrees: rotate by up to this angle either way; 0 turns it off.
+        jitter: brightness, contrast and colour scaled by a factor in 1 ± jitter; 0 turns it off.
+    """
+
+    crop_min_area: Annotated[float, Field(gt=0, le=1)] = 0.35
+    flip: bool = True
+    rotation_degrees: Annotated[float, Field(ge=0, le=180)] = 10.0
+    jitter: Annotated[float, Field(ge=0, lt=1)] = 0.2
+
+
+class Head(Section):
+    """The new output layer: global average pooling, then [dense, ReLU, dropout] per hidden layer, dropout, dense to K.
+
+    Attributes:
+        hidden: the units of each hidden dense layer; none by default.
+        dropout: the part of the values dropped before each dense layer's successor (0.3–0.5 is usual), in [0, 1).
+    """
+
+    hidden: tuple[Annotated[int, Field(ge=1, le=65536)], ...] = ()
+    dropout: Fraction = 0.3
+
+
+class Schedule(Section):
+    """How the rate changes within a phase.
+
+    Attributes:
+        name: `constant`; `step` multiplies by `factor` every `step_epochs`; `cosine` falls to `floor` × rate at the end of
+            the phase; `plateau` multiplies by `factor` when the watched value has not improved for `patience_epochs`.
+        warmup_epochs: the rate rises linearly from near zero over this many epochs, before any of them.
+        floor: the lowest rate, as a part of the phase's rate (for `cosine` and `plateau`).
+    """
+
+    name: Literal["constant", "step", "cosine", "plateau"] = "cosine"
+    warmup_epochs: Annotated[float, Field(ge=0)] = 0.0
+    step_epochs: Annotated[int, Field(ge=1)] = 5
+    factor: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    patience_epochs: Annotated[int, Field(ge=1)] = 2
+    floor: Fraction = 0.0
+
+
+class Stopping(Section):
+    """When a phase ends before its last epoch.
+
+    Attributes:
+        patience_epochs: stop after this many epochs without improvement; None never stops early.
+        min_delta: an improvement smaller than this doesn't count.
+    """
+
+    patience_epochs: Annotated[int, Field(ge=1)] | None = 5
+    min_delta: Annotated[float, Field(ge=0)] = 0.0
+
+
+class Optimizer(Section):
+    """The optimiser of a phase.
+
+    Attributes:
+        name: `adamw`, `adam` or `sgd`.
+        momentum: for `sgd`.
+        weight_decay: decoupled decay per step as a part of the rate (Loshchilov & Hutter 2019), for `adamw` only; `auto` is
+            0.02 with `adamw` and 0 with the others.
+        l2: adds `l2 / 2 · ‖w‖²` to the loss, so `l2 · w` to the gradient; for `adam` and `sgd`. Keras writes the same
+            penalty as `regularizers.L2(l2 / 2)`.
+        clip_norm: gradients are scaled down to this norm; None turns it off.
+
+    Neither decay touches biases and normalisation layers.
+    """
+
+    name: Literal["adamw", "adam", "sgd"] = "adamw"
+    momentum: Fraction = 0.9
+    weight_decay: Annotated[float, Field(ge=0)] | Literal["auto"] = "auto"
+    l2: Annotated[float, Field(ge=0)] = 0.0
+    clip_norm: Annotated[float, Field(gt=0)] | None = None
+
+    @model_validator(mode="after")
+    def _decay_of_the_right_kind(self) -> Optimizer:
+        if self.weight_decay not in ("auto", 0) and self.name != "adamw":
+            raise ValueError(
+                f"weight_decay is decoupled decay, which {self.name} hasn't: use name: adamw, or l2 for a true L2 penalty"
+            )
+        if self.l2 and self.name == "adamw":
+            raise ValueError("l2 is a penalty in the loss, which adamw replaces: use weight_decay, or name: adam or sgd")
+        return self
+
+
+class PhaseSettings(Section):
+    """How long and how fast one kind of phase trains. `rate` is the learning rate at the start, per step."""
+
+    epochs: Annotated[int, Field(ge=1, le=100_000)]
+    rate: Annotated[float, Field(gt=0)]
+    optimizer: Optimizer = Optimizer()
+    schedule: Schedule = Schedule()
+    stopping: Stopping = Stopping()
+
+
+class HeadOnly(PhaseSettings):
+    """The phase with the whole base frozen."""
+
+    epochs: Annotated[int, Field(ge=1, le=100_000)] = 5
+    rate: Annotated[float, Field(gt=0)] = 3e-3
+
+
+class Unfrozen(PhaseSettings):
+    """The phase, or each of the phases, in which stages of the base train."""
+
+    epochs: Annotated[int, Field(ge=1, le=100_000)] = 12
+    rate: Annotated[float, Field(gt=0)] = 5e-4
+
+
+class Unfreeze(Section):
+    """How much of the base trains.
+
+    Attributes:
+        stages: `fine-tune-top` trains the last so many stages; `gradual` goes down to there, one at a time.
+        layers: `fine-tune-top` trains the last so many convolutions and dense layers instead.
+        rate_factor: `gradual` multiplies the rate by this at each step down.
+        batchnorm: `frozen` keeps the statistics of BatchNorm layers in unfrozen stages as pretrained, while their scale and
+            shift train; `update` lets the statistics follow the batches; `auto` is `frozen`, or `update` where the weights
+            are random and there are no statistics to keep. Measured in docs/decisions/0004-defaults.md.
+    """
+
+    stages: Annotated[int, Field(ge=1)] | None = None
+    layers: Annotated[int, Field(ge=1)] | None = None
+    rate_factor: Annotated[float, Field(gt=0, le=1)] = 0.5
+    batchnorm: Literal["frozen", "update", "auto"] = "auto"
+
+    @model_validator(mode="after")
+    def _one_way_to_say_it(self) -> Unfreeze:
+        if self.stages is not None and self.layers is not None:
+            raise ValueError(f"stages: {self.stages} and layers: {self.layers} say the same thing twice: give one of them")
+        return self
+
+
+class Imbalance(Section):
+    """What is done about unequal classes.
+
+    Attributes:
+        class_weights: `none`; `balanced` weighs class c by N / (K · n_c); or a weight for each class by name. The loss of a
+            batch is Σ w·loss / Σ w (PyTorch's convention), so weights change emphasis and not the size of the loss.
+        oversample: repeat the pictures of rare classes until every class is as large as the largest.
+    """
+
+    class_weights: Literal["none", "balanced"] | dict[str, Annotated[float, Field(gt=0)]] = "none"
+    oversample: bool = False
+
+    @model_validator(mode="after")
+    def _not_twice(self) -> Imbalance:
+        if self.oversample and self.class_weights != "none":
+            raise ValueError(
+                "oversample and class_weights both make up for rare classes, together they do it twice: choose one"
+            )
+        return self
+
+
+class Recipe(Section):
+    """What the person asked for, from flags, keyword arguments or a YAML file.
+
+    Attributes:
+        model: a network's name (`unfreeze models` lists them).
+        weights: `pretrained`; `pretrained-or-random`, which goes on with random weights, and says so, where the pretrained
+            ones can't be had; `none` for random weights; or the path of a weights file.
+        strategy: which phases are made of it all.
+        watch: the validation value that decides about early stopping, reductions on plateau and the best epoch.
+        label_smoothing: the part of the target that is spread over all classes, in [0, 1).
+        precision: `auto` takes bfloat16 where the processor or GPU computes in it, else float32.
+        seed: fixes the splits, the order, the augmentation, the head's initial weights and dropout.
+    """
+
+    framework: str = "torch"
+    model: str = "efficientnet_lite0"
+    weights: str = "pretrained"
+    strategy: StrategyName = "fine-tune-top"
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    watch: Watched = "val_loss"
+    label_smoothing: Fraction = 0.0
+    data: Data = Data()
+    input: Input = Input()
+    augment: Augment = Augment()
+    head: Head = Head()
+    head_only: HeadOnly = HeadOnly()
+    unfrozen: Unfrozen = Unfrozen()
+    unfreeze: Unfreeze = Unfreeze()
+    imbalance: Imbalance = Imbalance()
+
+    @model_validator(mode="after")
+    def _gradual_goes_by_stages(self) -> Recipe:
+        if self.strategy == "gradual" and self.unfreeze.layers is not None:
+            raise ValueError("unfreeze.layers: gradual unfreezing goes stage by stage: give unfreeze.stages instead")
+        return self

@@ -1,0 +1,109 @@
+"""The strategies: each a function from a network and a recipe to the phases of the plan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+from unfreeze.recipe.network import HEAD, STEM, Network
+from unfreeze.recipe.plan import Phase, PlannedOptimizer
+from unfreeze.recipe.recipe import Optimizer, PhaseSettings, Recipe
+
+# How far `fine-tune-top` and `gradual` go where the recipe doesn't say; measured in docs/decisions/0004-defaults.md.
+DEFAULT_STAGES = 2
+# AdamW's decay where the recipe says `auto`; same note.
+DEFAULT_WEIGHT_DECAY = 0.02
+
+
+def make_phases(network: Network, recipe: Recipe) -> tuple[Phase, ...]:
+    """The phases of the recipe's strategy for this network.
+
+    Raises:
+        RecipeError: the network has fewer stages or layers than the recipe wants to unfreeze.
+    """
+    return STRATEGIES[recipe.strategy](network, recipe)
+
+
+def feature_extraction(network: Network, recipe: Recipe) -> tuple[Phase, ...]:
+    """The base frozen, the head trained."""
+    return (_phase("head only", network, HEAD, recipe),)
+
+
+def fine_tune_top(network: Network, recipe: Recipe) -> tuple[Phase, ...]:
+    """The head first, then the last stages (or layers) with it at a lower rate."""
+    layers, stages = recipe.unfreeze.layers, _stages(network, recipe)
+    if layers is not None:
+        boundary, name = network.boundary_of_last_layers(layers), f"last {_count(layers, 'layer')}"
+    else:
+        boundary, name = network.boundary_of_last_stages(stages), f"last {_count(stages, 'stage')}"
+    return (*feature_extraction(network, recipe), _phase(name, network, boundary, recipe))
+
+
+def full(network: Network, recipe: Recipe) -> tuple[Phase, ...]:
+    """The head first, then the whole network.
+
+    The head goes first because gradients through a random head harm the pretrained stages (Kumar et al. 2022, "Fine-tuning
+    can distort pretrained features"). A network with random weights has nothing to protect and trains whole at once.
+    """
+    whole = _phase("whole network", network, STEM, recipe)
+    return (*feature_extraction(network, recipe), whole) if network.pretrained else (whole,)
+
+
+def gradual(network: Network, recipe: Recipe) -> tuple[Phase, ...]:
+    """The head, then one more stage at a time from the top, the rate reduced at each step (Howard & Ruder 2018).
+
+    Each step has the epochs of `unfrozen`.
+    """
+    steps = []
+    for count in range(1, _stages(network, recipe) + 1):
+        boundary = network.boundary_of_last_stages(count)
+        rate = recipe.unfrozen.rate * recipe.unfreeze.rate_factor ** (count - 1)
+        steps.append(_phase(f"down to {boundary}", network, boundary, recipe, rate))
+    return (*feature_extraction(network, recipe), *steps)
+
+
+STRATEGIES: dict[str, Callable[[Network, Recipe], tuple[Phase, ...]]] = {
+    "feature-extraction": feature_extraction,
+    "fine-tune-top": fine_tune_top,
+    "full": full,
+    "gradual": gradual,
+}
+
+
+def _stages(network: Network, recipe: Recipe) -> int:
+    return recipe.unfreeze.stages or min(DEFAULT_STAGES, len(network.stages) - 1)
+
+
+def _count(number: int, noun: str) -> str:
+    return noun if number == 1 else f"{number} {noun}s"
+
+
+def _phase(name: str, network: Network, boundary: str, recipe: Recipe, rate: float | None = None) -> Phase:
+    settings: PhaseSettings = recipe.head_only if boundary == HEAD else recipe.unfrozen
+    frozen, trainable = network.split(boundary)
+    return Phase(
+        name=name,
+        boundary=boundary,
+        epochs=settings.epochs,
+        rate=settings.rate if rate is None else rate,
+        optimizer=_planned(settings.optimizer),
+        schedule=settings.schedule,
+        stopping=settings.stopping,
+        batchnorm=_batchnorm(network, recipe),
+        trainable_parameters=sum(layer.parameters for layer in trainable),
+        frozen_parameters=sum(layer.parameters for layer in frozen),
+    )
+
+
+def _batchnorm(network: Network, recipe: Recipe) -> Literal["frozen", "update"]:
+    asked = recipe.unfreeze.batchnorm
+    if asked == "auto":
+        return "frozen" if network.pretrained else "update"
+    return asked
+
+
+def _planned(optimizer: Optimizer) -> PlannedOptimizer:
+    decay = optimizer.weight_decay
+    if decay == "auto":
+        decay = DEFAULT_WEIGHT_DECAY if optimizer.name == "adamw" else 0.0
+    return PlannedOptimizer(**{**optimizer.model_dump(), "weight_decay": decay})

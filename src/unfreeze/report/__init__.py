@@ -1,0 +1,1 @@
+"""A run in, pictures and one self-contained page out."""

@@ -1,0 +1,33 @@
+"""How many pictures of each class there are, as a bar chart."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from unfreeze.data.summary import Inspection
+from unfreeze.files import write_bytes
+from unfreeze.report.curves import to_png
+
+_COLOURS = {"train": "#0072B2", "validation": "#D55E00", "test": "#009E73", "all": "#0072B2"}
+
+
+def draw_counts(inspection: Inspection, path: Path) -> None:
+    """Draws the counts per class, one colour per split, as a PNG file."""
+    classes = [name.replace("$", r"\$") for name in inspection.classes]
+    figure = Figure(figsize=(8, max(2.5, 0.32 * len(classes) + 1.2)), dpi=110, layout="constrained")
+    axes = figure.subplots()
+    left = [0] * len(classes)
+    for split, counts in inspection.counts.items():
+        values = [counts[name] for name in inspection.classes]
+        axes.barh(classes, values, left=left, color=_COLOURS[split], label="pictures" if split == "all" else split)
+        left = [before + value for before, value in zip(left, values, strict=True)]
+    for place, total in enumerate(left):
+        axes.text(total, place, f" {total}", va="center", fontsize=9)
+    axes.invert_yaxis()
+    axes.set_xlabel("pictures")
+    axes.margins(x=0.08)
+    if len(inspection.counts) > 1:
+        axes.legend(frameon=False)
+    write_bytes(path, to_png(figure))

@@ -1,0 +1,1 @@
+"""How it runs: the backend port, the loop, schedules, stopping, scores, the run folder. No framework."""

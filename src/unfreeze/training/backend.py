@@ -1,0 +1,119 @@
+"""The port: the one protocol through which the core speaks to a framework.
+
+Arrays are NumPy at the border, and calls are as large as an epoch, so that each backend owns its inner loop. Layout (NCHW or
+NHWC), device and precision never leave the backend. `tests/support/numpy_backend.py` is the smallest complete example.
+
+A framework's package (`unfreeze.backends.torch`, …) offers two functions:
+
+    open_network(recipe, classes) -> Backend      the network of a recipe with a new head
+    load_model(folder, device) -> Backend         a finished model, as `Backend.save_model` wrote it
+    list_models(pattern) -> [ModelEntry]          what can be used
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unfreeze.data.load import Batch
+from unfreeze.recipe.network import Network
+from unfreeze.recipe.plan import Phase
+
+# A copy of a model's tensors, in whatever form the backend likes.
+Snapshot = Any
+
+
+@dataclass(frozen=True)
+class LossSettings:
+    """What the training loss is, besides cross-entropy of the softmax.
+
+    Attributes:
+        label_smoothing: the part of the target spread evenly over all classes.
+        class_weights: float32 [K], or None. A batch's loss is Σ w·loss / Σ w, w the weight of each picture's class.
+    """
+
+    label_smoothing: float = 0.0
+    class_weights: NDArray[np.float32] | None = None
+
+
+@dataclass(frozen=True)
+class EpochResult:
+    """What one training epoch gave: over its pictures as they were trained on, with augmentation and dropout.
+
+    Attributes:
+        loss: the mean training loss (with label smoothing and class weights; without decay or L2 terms).
+        accuracy: the part of the pictures that were named right, in 0–1.
+        pictures: how many were shown.
+    """
+
+    loss: float
+    accuracy: float
+    pictures: int
+
+
+@dataclass(frozen=True)
+class ModelEntry:
+    """A network that can be used.
+
+    Attributes:
+        name: what to write as `model`.
+        weights: where its pretrained weights come from, in words.
+    """
+
+    name: str
+    weights: str
+
+
+class Backend(Protocol):
+    """A network with its head in one framework."""
+
+    @property
+    def network(self) -> Network:
+        """Stages (with the head), layers and input contract."""
+
+    @property
+    def device(self) -> str:
+        """Where it runs, in words: `cpu`, or the GPU's name."""
+
+    @property
+    def precision(self) -> str:
+        """`float32` or `bfloat16`."""
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Versions of the framework's packages, and what else decides the numbers."""
+
+    def start_phase(self, phase: Phase, loss: LossSettings) -> None:
+        """Freezes all layers before the phase's boundary, in inference mode until the next phase; a new optimiser."""
+
+    def train_epoch(
+        self, batches: Iterable[Batch], rate: Callable[[int], float], on_step: Callable[[int], None]
+    ) -> EpochResult:
+        """Trains on the batches once.
+
+        Args:
+            rate: the learning rate of step 0, 1, …
+            on_step: called after each step with the number of its pictures.
+
+        Returns:
+            The epoch's result. `loss` is NaN where a step's loss was.
+        """
+
+    def predict(self, batches: Iterable[Batch]) -> NDArray[np.float32]:
+        """float32 [N, K]: the log-probabilities of each picture, in the order given. Changes nothing."""
+
+    def snapshot(self) -> Snapshot:
+        """A copy of all tensors, that further training doesn't change."""
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """All tensors as they were at the snapshot, byte for byte."""
+
+    def save_model(self, folder: Path) -> None:
+        """The model's tensors and manifest, written under temporary names and renamed."""
+
+

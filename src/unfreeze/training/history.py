@@ -1,0 +1,80 @@
+"""The history of a run: one record per epoch, kept as JSON lines and as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from unfreeze.errors import RunError
+from unfreeze.files import write_text
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """One epoch.
+
+    Attributes:
+        epoch: from 1, over all phases.
+        phase: the number of its phase, from 1; `phase_name` and `boundary` as in the plan.
+        rate: the learning rate of its last step.
+        train_loss, train_accuracy: over the training pictures as they were trained on, with augmentation and dropout.
+        val_loss, val_accuracy: of the model after the epoch, on unchanged pictures.
+        best: whether it is the best epoch so far.
+        train_seconds, val_seconds: time taken.
+        pictures_per_second: of training.
+        confusion: of validation; row the true class, column the predicted.
+    """
+
+    epoch: int
+    phase: int
+    phase_name: str
+    boundary: str
+    rate: float
+    train_loss: float
+    train_accuracy: float
+    val_loss: float
+    val_accuracy: float
+    best: bool
+    train_seconds: float
+    val_seconds: float
+    pictures_per_second: float
+    confusion: list[list[int]]
+
+    def watched(self, name: str) -> float:
+        """The value of `val_loss` or `val_accuracy` with its sign turned so that lower is better."""
+        return -self.val_accuracy if name == "val_accuracy" else self.val_loss
+
+
+def write_history(records: Sequence[EpochRecord], folder: Path) -> None:
+    """Writes `history.jsonl` (all) and `history.csv` (all but the confusion matrix)."""
+    write_text(folder / "history.jsonl", "".join(json.dumps(asdict(record)) + "\n" for record in records))
+    columns = [field.name for field in fields(EpochRecord) if field.name != "confusion"]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(asdict(record) for record in records)
+    write_text(folder / "history.csv", text.getvalue())
+
+
+def read_history(folder: Path) -> list[EpochRecord]:
+    """What `write_history` wrote.
+
+    Raises:
+        RunError: it is missing or damaged.
+    """
+    path = folder / "history.jsonl"
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+        return [EpochRecord(**_known(json.loads(line))) for line in lines]
+    except (OSError, ValueError, TypeError) as error:
+        raise RunError(f"{path}: can't be read as a run's history ({error})") from None
+
+
+def _known(values: dict[str, Any]) -> dict[str, Any]:
+    names = {field.name for field in fields(EpochRecord)}
+    return {name: value for name, value in values.items() if name in names}

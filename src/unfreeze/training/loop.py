@@ -1,0 +1,191 @@
+"""The loop: phases, epochs, validation, stopping, and the best weights back at the end. It knows no framework.
+
+    for phase:                        watcher.phase_started
+        for epoch:
+            train on every batch      watcher.step_done, after each
+            score on validation       watcher.epoch_done
+            best so far? keep a copy
+            stop early?
+        the best weights come back    watcher.phase_ended
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from unfreeze.data.load import Loader
+from unfreeze.errors import TrainingError
+from unfreeze.recipe.plan import Phase, Plan
+from unfreeze.training.backend import Backend, LossSettings, Snapshot
+from unfreeze.training.history import EpochRecord
+from unfreeze.training.schedules import Plateau, rate_at
+from unfreeze.training.scores import Scores, score
+from unfreeze.training.stopping import EarlyStopping
+
+
+class Watcher(Protocol):
+    """Is told what happens, in the order drawn at the top of this file."""
+
+    def phase_started(self, number: int, phase: Phase, steps_per_epoch: int) -> None: ...
+
+    def step_done(self, pictures: int) -> None: ...
+
+    def epoch_done(self, record: EpochRecord, phase: Phase) -> None: ...
+
+    def phase_ended(self, phase: Phase, reason: str) -> None: ...
+
+
+@dataclass
+class Outcome:
+    """What a training came to.
+
+    Attributes:
+        history: one record per finished epoch.
+        best: the record of the epoch whose weights the backend now holds; None when no epoch was finished.
+        interrupted: whether it was ended by Ctrl-C.
+        endings: why each phase ended, in words.
+    """
+
+    history: list[EpochRecord] = field(default_factory=list)
+    best: EpochRecord | None = None
+    interrupted: bool = False
+    endings: list[str] = field(default_factory=list)
+
+
+def train_plan(
+    plan: Plan,
+    backend: Backend,
+    loader: Loader,
+    watcher: Watcher,
+    on_epoch: Callable[[list[EpochRecord]], None] = lambda _: None,
+) -> Outcome:
+    """Carries out a plan. The backend ends with the weights of the best epoch of all phases.
+
+    Ctrl-C ends it cleanly: the best weights so far come back and the outcome says so.
+
+    Args:
+        on_epoch: called after each epoch with the history so far, to be kept somewhere safe.
+
+    Raises:
+        TrainingError: the loss became NaN or infinite before any epoch was finished.
+        DataError: a picture can't be read any more.
+    """
+    run = _Run(plan, backend, loader, watcher, on_epoch)
+    try:
+        for number, phase in enumerate(plan.phases, start=1):
+            run.train_phase(number, phase)
+    except KeyboardInterrupt:
+        run.outcome.interrupted = True
+        run.outcome.endings.append("interrupted")
+        run.restore_best()
+    return run.outcome
+
+
+class _Run:
+    def __init__(
+        self,
+        plan: Plan,
+        backend: Backend,
+        loader: Loader,
+        watcher: Watcher,
+        on_epoch: Callable[[list[EpochRecord]], None],
+    ) -> None:
+        self.outcome = Outcome()
+        self._plan, self._backend, self._loader, self._watcher = plan, backend, loader, watcher
+        self._on_epoch = on_epoch
+        self._best_weights: Snapshot = None
+
+    def train_phase(self, number: int, phase: Phase) -> None:
+        self._watcher.phase_started(number, phase, self._plan.steps_per_epoch)
+        self._backend.start_phase(phase, _loss_settings(self._plan))
+        plateau, stopping = Plateau(phase.schedule), EarlyStopping(phase.stopping)
+        ending = "all epochs done"
+        for epoch in range(phase.epochs):
+            record = self._epoch(number, phase, epoch, plateau.scale)
+            if record is None:
+                ending = "the loss became NaN or infinite"
+                break
+            watched = record.watched(self._plan.watch)
+            plateau.observe(watched)
+            if stopping.observe(watched):
+                ending = f"no better for {stopping.waited} epochs"
+                break
+        self.restore_best()
+        self.outcome.endings.append(ending)
+        self._watcher.phase_ended(phase, ending)
+
+    def restore_best(self) -> None:
+        if self.outcome.best is not None:
+            self._backend.restore(self._best_weights)
+
+    def _epoch(self, number: int, phase: Phase, epoch: int, scale: float) -> EpochRecord | None:
+        """Trains and scores one epoch; None where its loss isn't finite."""
+        steps = self._plan.steps_per_epoch
+
+        def rate(step: int) -> float:
+            return scale * rate_at(phase.schedule, phase.rate, phase.epochs, epoch + step / steps)
+
+        started = time.perf_counter()
+        batches = self._loader.training(len(self.outcome.history))
+        result = self._backend.train_epoch(batches, rate, self._watcher.step_done)
+        trained = time.perf_counter()
+        if not math.isfinite(result.loss):
+            self._check_something_was_learned(phase)
+            return None
+        scores = validate(self._backend, self._loader, self._plan.data.classes)
+        scored = time.perf_counter()
+        best = self.outcome.best
+        record = EpochRecord(
+            epoch=len(self.outcome.history) + 1,
+            phase=number,
+            phase_name=phase.name,
+            boundary=phase.boundary,
+            rate=rate(steps - 1),
+            train_loss=result.loss,
+            train_accuracy=result.accuracy,
+            val_loss=scores.loss,
+            val_accuracy=scores.accuracy,
+            best=False,
+            train_seconds=round(trained - started, 3),
+            val_seconds=round(scored - trained, 3),
+            pictures_per_second=round(result.pictures / (trained - started), 2),
+            confusion=scores.confusion.tolist(),
+        )
+        watch = self._plan.watch
+        self._keep(record, best is None or record.watched(watch) < best.watched(watch))
+        self._watcher.epoch_done(self.outcome.history[-1], phase)
+        return self.outcome.history[-1]
+
+    def _keep(self, record: EpochRecord, is_best: bool) -> None:
+        if is_best:
+            record = EpochRecord(**{**vars(record), "best": True})
+            self._best_weights = self._backend.snapshot()
+            self.outcome.best = record
+        self.outcome.history.append(record)
+        self._on_epoch(self.outcome.history)
+
+    def _check_something_was_learned(self, phase: Phase) -> None:
+        if self.outcome.best is None:
+            raise TrainingError(
+                f"the loss became NaN or infinite in the first epoch of '{phase.name}', at rate {phase.rate:g}: nothing was"
+                " learned. Try a rate ten times lower, clip_norm: 1, or precision: float32."
+            )
+
+
+def validate(backend: Backend, loader: Loader, classes: tuple[str, ...]) -> Scores:
+    """The scores of the model as it is now on the validation pictures."""
+    return score(backend.predict(loader.evaluation("validation")), loader.labels("validation"), classes)
+
+
+def _loss_settings(plan: Plan) -> LossSettings:
+    weights = plan.class_weights
+    return LossSettings(
+        label_smoothing=plan.label_smoothing,
+        class_weights=None if weights is None else np.array([weights[name] for name in plan.data.classes], np.float32),
+    )

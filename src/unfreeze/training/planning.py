@@ -1,0 +1,106 @@
+"""From a recipe, a dataset and a network to the plan."""
+
+from __future__ import annotations
+
+import math
+import os
+import platform
+from importlib.metadata import version
+
+from unfreeze.data.balance import class_weights, pictures_per_epoch
+from unfreeze.data.dataset import Dataset
+from unfreeze.errors import RecipeError
+from unfreeze.recipe.network import Network
+from unfreeze.recipe.plan import Plan, PlannedData
+from unfreeze.recipe.recipe import Input, Recipe
+from unfreeze.recipe.strategies import make_phases
+from unfreeze.training.backend import Backend
+
+_BATCH_SIZE, _SMALLEST_BATCH, _STEPS_WANTED = 32, 4, 8
+_MOST_LOADER_THREADS = 16
+_PACKAGES = ("unfreeze", "numpy", "pillow", "grain", "scikit-learn")
+
+
+def make_plan(recipe: Recipe, dataset: Dataset, backend: Backend) -> Plan:
+    """The recipe with every value resolved.
+
+    Args:
+        dataset: with splits, as `scan_for_training` gives it.
+        backend: with the recipe's network.
+
+    Raises:
+        RecipeError: the input is too small for the network, a class weight is missing, or the network has fewer stages or
+            layers than the recipe wants to unfreeze.
+    """
+    counts = dataset.counts()
+    network = _at_planned_size(backend.network, recipe.input)
+    batch_size = _batch_size(recipe.input, sum(counts["train"].values()))
+    pictures = pictures_per_epoch(counts["train"], recipe.imbalance.oversample)
+    return Plan(
+        strategy=recipe.strategy,
+        seed=recipe.seed,
+        device=backend.device,
+        precision=backend.precision,
+        network=network,
+        head=recipe.head,
+        data=PlannedData(
+            root=str(dataset.root),
+            fingerprint=dataset.fingerprint,
+            classes=dataset.classes,
+            counts=counts,
+            left_out=len(dataset.left_out),
+            decisions=dataset.decisions,
+        ),
+        batch_size=batch_size,
+        loader_threads=_loader_threads(recipe.input),
+        augment=recipe.augment,
+        watch=recipe.watch,
+        label_smoothing=recipe.label_smoothing,
+        class_weights=class_weights(counts["train"], recipe.imbalance),
+        oversample=recipe.imbalance.oversample,
+        pictures_per_epoch=pictures,
+        steps_per_epoch=_steps(pictures, batch_size),
+        phases=make_phases(network, recipe),
+        environment=_environment() | backend.environment,
+        remarks=_remarks(network),
+    )
+
+
+def _at_planned_size(network: Network, asked: Input) -> Network:
+    side = network.contract.side_px if asked.side_px == "auto" else asked.side_px
+    if side < network.minimum_side_px:
+        raise RecipeError(
+            f"input.side_px: {side} is too small for {network.name}: give at least {network.minimum_side_px}"
+            f" (its checkpoint was made for {network.contract.side_px})"
+        )
+    return network.model_copy(update={"contract": network.contract.with_side(side)})
+
+
+def _batch_size(asked: Input, pictures: int) -> int:
+    if asked.batch_size != "auto":
+        return asked.batch_size
+    # A small set in few large batches would give too few steps to learn from.
+    return min(_BATCH_SIZE, max(_SMALLEST_BATCH, pictures // _STEPS_WANTED))
+
+
+def _steps(pictures: int, batch_size: int) -> int:
+    """Batches in an epoch; a last batch of one picture is left out by the loader."""
+    steps = math.ceil(pictures / batch_size)
+    return steps - 1 if steps > 1 and pictures % batch_size == 1 else steps
+
+
+def _loader_threads(asked: Input) -> int:
+    if asked.loader_threads != "auto":
+        return asked.loader_threads
+    return min(_MOST_LOADER_THREADS, os.cpu_count() or 1)
+
+
+def _environment() -> dict[str, str]:
+    versions = {name: version(name) for name in _PACKAGES}
+    return {"python": platform.python_version(), "system": platform.platform(), **versions}
+
+
+def _remarks(network: Network) -> tuple[str, ...]:
+    if network.pretrained:
+        return ()
+    return (f"{network.weights}: its frozen stages know nothing, so scores say little about fine-tuning",)

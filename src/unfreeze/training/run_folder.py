@@ -1,0 +1,151 @@
+"""The run folder: everything about one training, in files that need nothing else to be read.
+
+    plan.yaml           what was done, every value resolved, with versions, seed, device and the dataset's fingerprint
+    data.json           every picture with its split, every file left out with its reason
+    history.jsonl .csv  one line per epoch
+    metrics.json        validation and test scores, best epoch, seconds by part
+    predictions.csv     of validation and test: path, split, label, predicted, confidence, a probability per class
+    findings.json       what was recognised in the curves
+    model/              weights.safetensors and manifest.json
+    curves.png, confusion.png, report.html
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from unfreeze.data.dataset import Dataset
+from unfreeze.errors import RunError
+from unfreeze.files import write_json, write_text
+from unfreeze.recipe.plan import Plan
+from unfreeze.recipe.recipe import Recipe
+from unfreeze.recipe.read import write_yaml
+
+PLAN, RECIPE, DATA, METRICS, PREDICTIONS, FINDINGS, MODEL = (
+    "plan.yaml", "recipe.yaml", "data.json", "metrics.json", "predictions.csv", "findings.json", "model",
+)  # fmt: skip
+
+
+def new_run_folder(out: Path | None, data: Path, model: str) -> Path:
+    """Makes the folder of a new run: `out`, or `runs/<time>-<data>-<model>`.
+
+    Raises:
+        RunError: it exists and holds something, or can't be made.
+    """
+    folder = out if out is not None else _free_name(data, model)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise RunError(f"{folder} exists and isn't an empty folder: give another --out, or move it away")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"{folder} can't be made ({error.strerror or error}): give another --out") from None
+    return folder
+
+
+def write_plan(folder: Path, plan: Plan, recipe: Recipe) -> None:
+    """Writes the plan, and the recipe it was made from."""
+    write_yaml(recipe, folder / RECIPE)
+    write_yaml(plan, folder / PLAN)
+
+
+def read_plan(folder: Path) -> Plan:
+    """The plan of a run.
+
+    Raises:
+        RunError: it is missing or damaged.
+    """
+    path = folder / PLAN
+    if not path.is_file():
+        raise RunError(f"{folder} isn't a run: there is no {PLAN} in it. Give a folder that `unfreeze train` made.")
+    try:
+        return Plan.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, yaml.YAMLError, ValidationError) as error:
+        raise RunError(f"{path}: can't be read as a plan ({error})") from None
+
+
+def write_data(folder: Path, dataset: Dataset) -> None:
+    """Writes every picture with its split, and every file left out with its reason."""
+    write_json(
+        folder / DATA,
+        {
+            "root": str(dataset.root),
+            "fingerprint": dataset.fingerprint,
+            "classes": list(dataset.classes),
+            "decisions": list(dataset.decisions),
+            "left_out": [{"name": file.name, "reason": file.reason} for file in dataset.left_out],
+            "pictures": [
+                {"name": record.name, "label": record.label, "split": record.split, "content": record.content}
+                for record in dataset.records
+            ],
+        },
+    )
+
+
+def write_metrics(folder: Path, metrics: dict[str, Any]) -> None:
+    """Writes the scores."""
+    write_json(folder / METRICS, metrics)
+
+
+def read_json(folder: Path, name: str) -> Any:
+    """A JSON file of the run.
+
+    Raises:
+        RunError: it is missing or damaged.
+    """
+    try:
+        return json.loads((folder / name).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RunError(f"{folder / name}: can't be read ({error}): the run is incomplete or damaged") from None
+
+
+def prediction_columns(classes: Sequence[str]) -> list[str]:
+    """The names of the columns with a probability per class."""
+    return [f"p({name})" for name in classes]
+
+
+def write_table(path: Path, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Writes a CSV file in UTF-8."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
+    write_text(path, text.getvalue())
+
+
+def probability_cells(log_probabilities: NDArray[np.float32]) -> list[str]:
+    """One picture's probabilities, float32 [K], as table cells."""
+    return [f"{probability:.6f}" for probability in np.exp(log_probabilities)]
+
+
+def write_predictions(folder: Path, dataset: Dataset, predicted: dict[str, NDArray[np.float32]]) -> None:
+    """Writes the predictions of some splits: split -> log-probabilities, float32 [N, K], in the order of its records."""
+    rows = []
+    for split, log_probabilities in predicted.items():
+        for record, row in zip(dataset.split(split), log_probabilities, strict=True):
+            best = int(row.argmax())
+            confidence = f"{float(np.exp(row[best])):.6f}"
+            rows.append(
+                [record.name, split, record.label, dataset.classes[best], confidence, *probability_cells(row)]
+            )
+    columns = ["path", "split", "label", "predicted", "confidence", *prediction_columns(dataset.classes)]
+    write_table(folder / PREDICTIONS, columns, rows)
+
+
+def _free_name(data: Path, model: str) -> Path:
+    stem = re.sub(r"[^\w.-]+", "-", f"{time.strftime('%Y%m%d-%H%M%S')}-{data.resolve().stem}-{model}")
+    folder, number = Path("runs", stem), 2
+    while folder.exists():
+        folder, number = Path("runs", f"{stem}-{number}"), number + 1
+    return folder

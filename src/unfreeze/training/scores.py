@@ -1,0 +1,99 @@
+"""How well a model does on a split: loss, accuracy with its interval, per class, confusion matrix."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import binomtest
+from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class ClassScore:
+    """One class: precision, recall and F1 in 0–1 (0 where nothing was predicted), and its number of pictures."""
+
+    precision: float
+    recall: float
+    f1: float
+    pictures: int
+
+
+@dataclass(frozen=True)
+class Scores:
+    """How well a model does on some labelled pictures.
+
+    Attributes:
+        loss: mean cross-entropy, unweighted and without label smoothing.
+        accuracy: the part named right, in 0–1.
+        interval: Wilson's 95 % interval of the accuracy.
+        per_class: class -> its score.
+        confusion: int64 [K, K]; row the true class, column the predicted.
+    """
+
+    loss: float
+    accuracy: float
+    interval: tuple[float, float]
+    per_class: dict[str, ClassScore]
+    confusion: NDArray[np.int64]
+
+    @property
+    def pictures(self) -> int:
+        return int(self.confusion.sum())
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same as plain values, for JSON."""
+        return {
+            "loss": self.loss,
+            "accuracy": self.accuracy,
+            "interval": list(self.interval),
+            "interval_method": "Wilson, 95 %",
+            "pictures": self.pictures,
+            "per_class": {name: vars(score) for name, score in self.per_class.items()},
+            "confusion": self.confusion.tolist(),
+        }
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Scores:
+        """What `as_dict` gave."""
+        return cls(
+            loss=values["loss"],
+            accuracy=values["accuracy"],
+            interval=(values["interval"][0], values["interval"][1]),
+            per_class={name: ClassScore(**score) for name, score in values["per_class"].items()},
+            confusion=np.array(values["confusion"], np.int64),
+        )
+
+
+def score(log_probabilities: NDArray[np.float32], labels: NDArray[np.int64], classes: tuple[str, ...]) -> Scores:
+    """Scores of predictions against labels.
+
+    Args:
+        log_probabilities: float32 [N, K], N at least 1.
+        labels: int64 [N], each in 0 … K-1.
+        classes: the K names.
+    """
+    predicted = log_probabilities.argmax(axis=1)
+    numbers = np.arange(len(classes))
+    precision, recall, f1, support = precision_recall_fscore_support(labels, predicted, labels=numbers, zero_division=0)
+    right = int((predicted == labels).sum())
+    return Scores(
+        loss=float(-log_probabilities[np.arange(len(labels)), labels].mean(dtype=np.float64)),
+        accuracy=right / len(labels),
+        interval=accuracy_interval(right, len(labels)),
+        per_class={
+            name: ClassScore(float(precision[k]), float(recall[k]), float(f1[k]), int(support[k]))
+            for k, name in enumerate(classes)
+        },
+        confusion=confusion_matrix(labels, predicted, labels=numbers).astype(np.int64),
+    )
+
+
+def accuracy_interval(right: int, pictures: int) -> tuple[float, float]:
+    """Wilson's 95 % interval (Wilson 1927; Brown, Cai & DasGupta 2001 recommend it) of `right` of `pictures`."""
+    interval = binomtest(right, pictures).proportion_ci(CONFIDENCE, method="wilson")
+    return float(interval.low), float(interval.high)
