@@ -84,20 +84,23 @@ def recipe_changes(
 
 def takes_recipe(command: Callable[..., None]) -> Callable[..., None]:
     """Gives a command all the flags of `recipe_changes`, and their changes as its argument `changes`."""
-    flags = inspect.signature(recipe_changes).parameters
-    own = [
-        parameter for name, parameter in inspect.signature(command).parameters.items() if name != "changes"
-    ]
+    flags, own = _parameters(recipe_changes), _parameters(command)
+    del own["changes"]
 
     @functools.wraps(command)
     def with_flags(**values: Any) -> None:
         changes = recipe_changes(**{name: values.pop(name) for name in flags})
         command(changes=changes, **values)
 
-    by_keyword = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in (*own, *flags.values())]
-    with_flags.__signature__ = inspect.Signature(by_keyword)  # type: ignore[attr-defined]
-    with_flags.__annotations__ = {
-        **typing.get_type_hints(command, include_extras=True),
-        **typing.get_type_hints(recipe_changes, include_extras=True),
-    }
+    with_flags.__signature__ = inspect.Signature([*own.values(), *flags.values()])  # type: ignore[attr-defined]
+    with_flags.__annotations__ = {name: parameter.annotation for name, parameter in (own | flags).items()}
     return with_flags
+
+
+def _parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    """The parameters by keyword, with their annotations as types: Typer reads the options from them."""
+    hints = typing.get_type_hints(function, include_extras=True)
+    return {
+        name: parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=hints[name])
+        for name, parameter in inspect.signature(function).parameters.items()
+    }

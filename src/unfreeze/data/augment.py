@@ -1,4 +1,4 @@
-"""Random changes to training pictures. View `v` of picture `i` is a value: the same for any order, thread or machine."""
+"""Random changes to training pictures. View `v` of picture `i` is a value: the same in any order or thread."""
 
 from __future__ import annotations
 
@@ -52,10 +52,8 @@ def augment(
     return np.asarray(image)
 
 
-def _random_box(
-    size: tuple[int, int], min_area: float, generator: np.random.Generator
-) -> tuple[int, int, int, int]:
-    """A random box of at least `min_area` of the picture and an aspect near a square; the centre square if none fits."""
+def _random_box(size: tuple[int, int], min_area: float, generator: np.random.Generator) -> tuple[int, int, int, int]:
+    """A random box of at least `min_area` of the picture and nearly square; the centre square if none fits."""
     width, height = size
     for _ in range(_CROP_TRIES):
         area = width * height * generator.uniform(min_area, 1)

@@ -42,8 +42,8 @@ def class_weights(counts: Mapping[str, int], settings: Imbalance) -> dict[str, f
 def epoch_items(labels: Sequence[int], oversample: bool, seed: int, epoch: int) -> list[tuple[int, int]]:
     """The pictures of one training epoch, before shuffling, each as (picture number, number of its repeat).
 
-    Without oversampling every picture comes once. With it every class comes as often as the largest: each of its pictures
-    the same number of times, and a random few, other ones in each epoch, once more.
+    Without oversampling every picture comes once. With it every class comes as often as the largest: each of its
+    pictures the same number of times, and a random few, other ones in each epoch, once more.
     """
     if not oversample:
         return [(index, 0) for index in range(len(labels))]

@@ -12,7 +12,7 @@ _ENLARGED_PX = 64
 
 
 def write_digits(folder: Path) -> int:
-    """Writes scikit-learn's 1,797 scans of handwritten digits (Alpaydin & Kaynak 1998) as `folder/<digit>/<number>.png`.
+    """Writes scikit-learn's 1,797 handwritten digits (Alpaydin & Kaynak 1998) as `folder/<digit>/<number>.png`.
 
     Returns:
         How many pictures were written.

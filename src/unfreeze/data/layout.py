@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from unfreeze.data.dataset import SPLITS, LeftOut
 from unfreeze.errors import DataError, did_you_mean
@@ -41,7 +42,7 @@ class Layout:
     Attributes:
         found: the files, in the order of their names.
         empty_classes: class folders that hold no file.
-        left_out: files that are not in any class, and system files.
+        left_out: files that are not in any class, system files, and folders that are not looked into.
     """
 
     found: tuple[Found, ...]
@@ -61,9 +62,13 @@ def read_layout(root: Path) -> Layout:
     if root.is_file():
         return _read_manifest(root)
     if not root.is_dir():
-        raise DataError(f"{root}: there is no such folder. Give a folder with one folder of pictures per class, or a CSV file.")
+        raise DataError(
+            f"{root}: there is no such folder. Give a folder with one folder of pictures per class, or a CSV file."
+        )
     split_folders = [folder for folder in _folders(root) if _is_split_folder(folder)]
-    if any(SPLIT_FOLDERS[folder.name.lower()] == "train" for folder in split_folders):
+    with_train = any(SPLIT_FOLDERS[folder.name.lower()] == "train" for folder in split_folders)
+    # val/cat and test/cat alone are splits too, not the classes `val` and `test`.
+    if with_train or (split_folders and split_folders == _folders(root)):
         return _read_split_folders(root, split_folders)
     return _read_class_folders(root)
 
@@ -77,9 +82,9 @@ def _read_class_folders(root: Path) -> Layout:
     if not folders:
         raise DataError(
             f"{root}: no class folders. Put the pictures of each class into a folder of its own"
-            f" ({root.name}/cat/…, {root.name}/dog/…), or give a CSV file with the columns path,label."
+            f" ({root / 'cat'}/…, {root / 'dog'}/…), or give a CSV file with the columns path,label."
         )
-    return _read_classes(root, [(folder, None) for folder in folders], {root})
+    return _read_classes(root, [(folder, None) for folder in folders], [root])
 
 
 def _read_split_folders(root: Path, split_folders: list[Path]) -> Layout:
@@ -87,35 +92,32 @@ def _read_split_folders(root: Path, split_folders: list[Path]) -> Layout:
     for folder in split_folders:
         split = SPLIT_FOLDERS[folder.name.lower()]
         if split in by_split:
-            raise DataError(f"{root}: both {by_split[split]}/ and {folder.name}/ mean the {split} split: keep one of them")
+            raise DataError(
+                f"{root}: both {by_split[split]}/ and {folder.name}/ mean the {split} split: keep one of them"
+            )
         by_split[split] = folder.name
     others = [folder.name for folder in _folders(root) if folder not in split_folders]
     if others:
         raise DataError(
-            f"{root}: {', '.join(sorted(by_split.values()))} look like splits, but {', '.join(others)} stand beside them:"
-            " move those away, or give the folder of one split"
+            f"{root}: {', '.join(sorted(by_split.values()))} look like splits, but {', '.join(others)} stand beside"
+            " them: move those away, or give the folder of one split"
         )
     classes: list[tuple[Path, str | None]] = [
         (inner, SPLIT_FOLDERS[folder.name.lower()]) for folder in split_folders for inner in _folders(folder)
     ]
-    return _read_classes(root, classes, {root, *split_folders})
+    return _read_classes(root, classes, [root, *split_folders])
 
 
-def _read_classes(root: Path, classes: list[tuple[Path, str | None]], parents: set[Path]) -> Layout:
+def _read_classes(root: Path, classes: list[tuple[Path, str | None]], parents: list[Path]) -> Layout:
     found: list[Found] = []
-    left_out = [
-        LeftOut(_name(path, root), "not inside a class folder")
-        for parent in parents
-        for path in sorted(parent.iterdir())
-        if path.is_file()
-    ]
+    left_out = [LeftOut(_name(path, root), reason) for parent in parents for path, reason in _strays(parent)]
     for folder, split in classes:
-        for path in _walk(folder):
+        for path, reason in _walk(folder):
             name = _name(path, root)
-            if path.name.startswith(".") or path.name.lower() in _SYSTEM_FILES:
-                left_out.append(LeftOut(name, "a hidden or system file"))
-            else:
+            if reason is None:
                 found.append(Found(path, name, folder.name, split))
+            else:
+                left_out.append(LeftOut(name, reason))
     filled = {file.label for file in found}
     empty = sorted({folder.name for folder, _ in classes} - filled)
     return Layout(tuple(sorted(found, key=lambda file: file.name)), tuple(empty), tuple(left_out))
@@ -127,7 +129,8 @@ def _read_manifest(path: Path) -> Layout:
             reader = csv.DictReader(file)
             columns = reader.fieldnames or []
             _check_columns(path, list(columns))
-            found = [_manifest_row(path, line, row) for line, row in enumerate(reader, start=2)]
+            # Not counted here: rows may span lines, and empty lines give no row.
+            found = [_manifest_row(path, reader.line_num, row) for row in reader]
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path}: can't be read as CSV in UTF-8 ({error})") from None
     except OSError as error:
@@ -142,11 +145,16 @@ def _check_columns(path: Path, columns: list[str]) -> None:
     if unknown or not {"path", "label"} <= set(columns):
         hint = "".join(did_you_mean(column, _MANIFEST_COLUMNS) for column in unknown)
         raise DataError(
-            f"{path}: its columns are {', '.join(columns) or 'none'}; a manifest has path,label and may have split,group.{hint}"
+            f"{path}: its columns are {', '.join(columns) or 'none'}; a manifest has path,label"
+            f" and may have split,group.{hint}"
         )
 
 
-def _manifest_row(path: Path, line: int, row: dict[str, str | None]) -> Found:
+def _manifest_row(path: Path, line: int, row: Mapping[str | None, Any]) -> Found:
+    if None in row:  # where DictReader puts what is left over
+        raise DataError(
+            f"{path}, line {line}: more values than columns: put a value that holds a comma in double quotes"
+        )
     picture, label = (row["path"] or "").strip(), (row["label"] or "").strip()
     if not picture or not label:
         raise DataError(f"{path}, line {line}: path and label must both be given, got '{picture}' and '{label}'")
@@ -158,19 +166,54 @@ def _manifest_row(path: Path, line: int, row: dict[str, str | None]) -> Found:
 
 
 def _folders(parent: Path) -> list[Path]:
-    return sorted(path for path in parent.iterdir() if path.is_dir() and not _is_system_folder(path.name))
+    """The folders in a folder that may be classes or splits."""
+    return [path for path in _children(parent) if path.is_dir() and _why_not_entered(path) is None]
 
 
-def _is_system_folder(name: str) -> bool:
-    return name.startswith(".") or name == "__MACOSX"
+def _strays(parent: Path) -> Iterator[tuple[Path, str]]:
+    """What lies in a folder beside its classes or splits, with the reason why it isn't used."""
+    for path in _children(parent):
+        reason = _why_not_entered(path) if path.is_dir() else "not inside a class folder"
+        if reason is not None:
+            yield path, reason
 
 
-def _walk(folder: Path) -> Iterator[Path]:
+def _children(parent: Path) -> list[Path]:
+    try:
+        return sorted(parent.iterdir())
+    except OSError as error:
+        raise DataError(f"{parent}: can't be read ({error.strerror or error})") from None
+
+
+def _why_not_entered(folder: Path) -> str | None:
+    if folder.name.startswith(".") or folder.name == "__MACOSX":
+        return "a hidden or system folder"
+    # A class folder may be a link to another disk, but not to a folder that it lies in: that would hold every class.
+    if folder.is_symlink() and folder.parent.resolve().is_relative_to(folder.resolve()):
+        return "a link to a folder that it lies in"
+    return None
+
+
+def _walk(folder: Path) -> Iterator[tuple[Path, str | None]]:
+    """Every file below a class folder and every folder not looked into, with the reason why it isn't used, or None."""
+    unreadable: list[OSError] = []
     # os.walk doesn't follow links to folders, so a link to a parent can't loop.
-    for parent, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not _is_system_folder(name))
-        for name in sorted(files):
-            yield Path(parent, name)
+    for parent, folders, files in os.walk(folder, onerror=unreadable.append):
+        inner = [Path(parent, name) for name in sorted(folders)]
+        reasons = {path: "a link to a folder" if path.is_symlink() else _why_not_entered(path) for path in inner}
+        folders[:] = [path.name for path, reason in reasons.items() if reason is None]
+        yield from ((path, reason) for path, reason in reasons.items() if reason is not None)
+        for path in (Path(parent, name) for name in sorted(files)):
+            yield path, _why_no_picture(path)
+    for error in unreadable:
+        yield Path(error.filename), f"can't be read ({error.strerror})"
+
+
+def _why_no_picture(path: Path) -> str | None:
+    if path.name.startswith(".") or path.name.lower() in _SYSTEM_FILES:
+        return "a hidden or system file"
+    # A pipe would be waited on for ever. A link that leads nowhere goes on, and is left out with the system's reason.
+    return "a pipe or device, not a file" if path.exists() and not path.is_file() else None
 
 
 def _name(path: Path, root: Path) -> str:

@@ -23,7 +23,7 @@ from unfreeze.recipe.recipe import Augment
 logging.getLogger("absl").setLevel(logging.ERROR)
 import grain  # noqa: E402
 
-# A view's number is epoch × this + repeat, so that oversampled repeats of a picture within an epoch are different views.
+# A view's number is epoch × this + repeat, so that repeats of a picture within an epoch are different views.
 _REPEATS_PER_EPOCH = 1_000_000
 
 
@@ -81,8 +81,8 @@ class Loader:
     def training(self, epoch: int) -> Iterator[Batch]:
         """The shuffled, augmented batches of one epoch (numbered from 0 over the whole run).
 
-        The last batch may be smaller; a last batch of a single picture is left out of that epoch, because BatchNorm can't
-        take statistics of one.
+        The last batch may be smaller; a last batch of a single picture is left out of that epoch, because BatchNorm
+        can't take statistics of one.
 
         Raises:
             DataError: a picture can't be read any more.

@@ -51,12 +51,13 @@ def scan(root: Path, classes: tuple[str, ...] | None = None, progress: Progress 
 def scan_for_training(root: Path, settings: Data, seed: int, progress: Progress | None = None) -> Dataset:
     """The dataset of a folder, with every picture in a split and fit to train on.
 
-    Splits that the folder doesn't give are made: from all pictures where it gives none, from the training pictures where
-    only `validation` is missing. A folder with training and validation pictures but no test pictures has no test score.
+    Splits that the folder doesn't give are made: from all pictures where it gives none, from the training pictures
+    where only `validation` is missing. A folder with training and validation pictures but no test pictures has no test
+    score.
 
     Raises:
-        DataError: as `scan`; fewer than 2 classes; a class with no picture to train on or fewer than 2 in all; a class in
-            validation or test that training lacks.
+        DataError: as `scan`; fewer than 2 classes; a class with no picture to train on or fewer than 2 in all; a class
+            in validation or test that training lacks.
     """
     dataset = with_splits(scan(root, settings.classes, progress), settings, seed)
     _check_trainable(dataset)
@@ -71,8 +72,8 @@ def with_splits(dataset: Dataset, settings: Data, seed: int) -> Dataset:
     """
     if len(dataset.classes) < 2:
         raise DataError(
-            f"{dataset.root}: one class only ('{dataset.classes[0]}'): there is nothing to tell apart. Add the folder of"
-            " another class, for example one of pictures that are none of it."
+            f"{dataset.root}: one class only ('{dataset.classes[0]}'): there is nothing to tell apart. Add the folder"
+            " of another class, for example one of pictures that are none of it."
         )
     fractions = _missing_splits(dataset, settings)
     if not fractions:
@@ -141,9 +142,18 @@ def _read_one(file: Found) -> Record | LeftOut:
 
 
 def _check_known(root: Path, classes: tuple[str, ...] | None, present: list[str]) -> None:
-    for name in classes or ():
+    if classes is None:
+        return
+    twice = [name for name, count in Counter(classes).items() if count > 1]
+    if twice:
+        raise DataError(
+            f"{root}: data.classes names '{twice[0]}' more than once: each class is one output of the network"
+        )
+    for name in classes:
         if name not in present:
-            raise DataError(f"{root}: no class '{name}'.{did_you_mean(name, present)} It has {', '.join(sorted(present))}.")
+            raise DataError(
+                f"{root}: no class '{name}'.{did_you_mean(name, present)} It has {', '.join(sorted(present))}."
+            )
 
 
 def _decisions(
@@ -159,7 +169,7 @@ def _decisions(
 
 
 def _conflicts(records: list[Record]) -> list[str]:
-    """Byte-identical pictures under two labels, or in two of the folder's own splits."""
+    """Byte-identical pictures under two labels, and pictures or groups in two of the splits that were given."""
     twins: dict[str, list[Record]] = defaultdict(list)
     for record in records:
         twins[record.content].append(record)
@@ -170,7 +180,19 @@ def _conflicts(records: list[Record]) -> list[str]:
             remarks.append(f"the same picture under different labels: {names}")
         if len({record.split for record in same}) > 1:
             remarks.append(f"the same picture in different splits (scores on it mean little): {names}")
-    return remarks
+    return remarks + _torn_groups(records)
+
+
+def _torn_groups(records: list[Record]) -> list[str]:
+    splits: dict[str, set[str | None]] = defaultdict(set)
+    for record in records:
+        if record.group is not None:
+            splits[record.group].add(record.split)
+    return [
+        f"group '{group}' is in different splits (scores on it mean little): {', '.join(sorted(map(str, places)))}"
+        for group, places in splits.items()
+        if len(places) > 1
+    ]
 
 
 def _check_large_enough(root: Path, records: list[Record], fractions: dict[str, float]) -> None:
@@ -179,8 +201,8 @@ def _check_large_enough(root: Path, records: list[Record], fractions: dict[str, 
     if small:
         listed = ", ".join(f"'{label}' ({count})" for label, count in sorted(small.items()))
         raise DataError(
-            f"{root}: too few readable pictures in {listed}: a class needs at least {needed}, one to train on and one to"
-            " validate with. Add pictures, or leave the class out with data.classes."
+            f"{root}: too few readable pictures in {listed}: a class needs at least {needed}, one to train on and one"
+            " to validate with. Add pictures, or leave the class out with data.classes."
         )
 
 
@@ -194,8 +216,8 @@ def _check_trainable(dataset: Dataset) -> None:
             f"'{label}' ({', '.join(name for name in counts if counts[name][label])} only)" for label in untrained
         )
         raise DataError(
-            f"{dataset.root}: nothing to train on for {places}. Move some pictures to train/, or leave the class out with"
-            " data.classes."
+            f"{dataset.root}: nothing to train on for {places}. Move some pictures to train/, or leave the class out"
+            " with data.classes."
         )
 
 

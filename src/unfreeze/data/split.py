@@ -1,4 +1,4 @@
-"""Splitting what the folder hasn't split: stratified, seeded, and never a group or a byte-identical picture across splits."""
+"""Splitting what the folder hasn't split: stratified, seeded, no group and no byte-identical pictures across splits."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ def split_records(records: Sequence[Record], fractions: dict[str, float], seed: 
     """Every record with a split.
 
     Groups (pictures with the same group or the same bytes) are dealt one by one, large ones first and equal ones in a
-    seeded order, each to the split that is furthest below its share of the group's classes. So every split holds its part
-    of every class, to within a picture where no groups are given. scikit-learn's StratifiedGroupKFold makes folds of equal
-    size only, and goes through all folds for each group.
+    seeded order, each to the split that is furthest below its share of the group's classes. So every split holds its
+    part of every class, to within a picture where no groups are given. scikit-learn's StratifiedGroupKFold makes folds
+    of equal size only, and goes through all folds for each group.
 
     Args:
         records: with no split yet.
@@ -33,9 +33,12 @@ def split_records(records: Sequence[Record], fractions: dict[str, float], seed: 
     assigned: dict[int, str] = {}
     for group in _deal(_groups(records), seed):
         labels = Counter(records[index].label for index in group)
-        split = max(fractions, key=lambda name: sum(
-            count * _shortfall(wanted[label][name], given[label][name]) for label, count in labels.items()
-        ))
+        split = max(
+            fractions,
+            key=lambda name: sum(
+                count * _shortfall(wanted[label][name], given[label][name]) for label, count in labels.items()
+            ),
+        )
         for index in group:
             assigned[index] = split
             given[records[index].label][split] += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from unfreeze.diagnosis.finding import Finding, last_phase, mean, settings_of
@@ -20,8 +21,10 @@ def trained_too_long(history: Sequence[EpochRecord]) -> Finding:
     A note and no warning: the weights of the best epoch came back, so only time was lost.
     """
     last = last_phase(history)
-    lowest = min(last, key=lambda record: record.val_loss)
-    past = [record for record in last if record.epoch > lowest.epoch]
+    # Compared with NaN nothing is lower, so that an epoch whose validation loss is NaN would pass for the lowest.
+    scored = [record for record in last if math.isfinite(record.val_loss)]
+    lowest = min(scored or last, key=lambda record: record.val_loss)
+    past = [record for record in scored if record.epoch > lowest.epoch]
     end = mean([record.val_loss for record in past[-EPOCHS_PAST_BEST:]]) if past else lowest.val_loss
     rise = end / lowest.val_loss - 1 if lowest.val_loss > 0 else 0.0
     still_learning = bool(past) and past[-1].train_loss < lowest.train_loss
@@ -33,7 +36,7 @@ def trained_too_long(history: Sequence[EpochRecord]) -> Finding:
         explanation = f"{seen}: it didn't turn up for long"
     return Finding(
         code=CODE,
-        outcome="found" if found else "could not tell" if len(last) <= EPOCHS_PAST_BEST else "not found",
+        outcome="found" if found else "could not tell" if len(scored) <= EPOCHS_PAST_BEST else "not found",
         severity="note",
         explanation=explanation,
         measured={"lowest_val_loss": lowest.val_loss, "last_val_loss": end, "rise": rise, "epochs_past_best": len(past)},

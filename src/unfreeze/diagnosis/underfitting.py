@@ -55,7 +55,7 @@ def underfitting(history: Sequence[EpochRecord]) -> Finding:
 
 
 def _lower_rate(last: list[EpochRecord]) -> dict[str, object]:
-    return {f"{settings_of(last[-1])}.rate": round(max(record.rate for record in last) / 10, 9)}
+    return {f"{settings_of(last[-1])}.rate": _readable(max(record.rate for record in last) / 10)}
 
 
 def _remedy(outcome: str, low: bool, last: list[EpochRecord]) -> dict[str, object]:
@@ -63,5 +63,10 @@ def _remedy(outcome: str, low: bool, last: list[EpochRecord]) -> dict[str, objec
     if outcome == "found" and last[-1].boundary != STEM:
         return {"strategy": "fine-tune-top" if settings == "head_only" else "full"}
     if outcome == "found":
-        return {f"{settings}.rate": round(3 * max(record.rate for record in last), 9)}
+        return {f"{settings}.rate": _readable(3 * max(record.rate for record in last))}
     return {f"{settings}.epochs": 2 * len(last)} if low else {}
+
+
+def _readable(rate: float) -> float:
+    """Three digits of it; a fixed number of decimals would make 0, which is no rate, of the small rates a schedule ends on."""
+    return float(f"{rate:.3g}")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Any, get_args
+from types import UnionType
+from typing import Any, Union, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -15,6 +16,8 @@ from unfreeze.files import write_text
 from unfreeze.recipe.recipe import Recipe
 
 _PRESETS = resources.files("unfreeze.recipe") / "presets"
+# PyYAML lets the ValueError of a date that doesn't exist through.
+_NOT_YAML = (yaml.YAMLError, ValueError)
 
 
 def preset_names() -> list[str]:
@@ -52,7 +55,7 @@ def validate_recipe(values: Mapping[str, Any], where: str = "the recipe", mistak
     try:
         recipe = Recipe.model_validate(values)
     except ValidationError as error:
-        found += [_explain(problem) for problem in error.errors()]
+        found += _explain(error)
     if found:
         count = "1 mistake" if len(found) == 1 else f"{len(found)} mistakes"
         raise RecipeError(f"{count} in {where}:\n" + "\n".join(f"  {line}" for line in found))
@@ -69,8 +72,8 @@ def parse_assignment(text: str) -> tuple[str, Any]:
     if not equals or not name.strip():
         raise RecipeError(f"--set {text}: write it as NAME=VALUE, for example --set head.dropout=0.5")
     try:
-        return name.strip(), yaml.safe_load(value)
-    except yaml.YAMLError as error:
+        return name.strip(), _parse(value)
+    except _NOT_YAML as error:
         raise RecipeError(f"--set {text}: the value can't be read as YAML ({_first_line(error)})") from None
 
 
@@ -95,8 +98,8 @@ def _load(source: str | Path) -> dict[str, Any]:
             f"{did_you_mean(str(source), presets)}"
         )
     try:
-        values = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        values = _parse(text)
+    except _NOT_YAML as error:
         raise RecipeError(f"{source} isn't valid YAML: {error}") from None
     if values is None:
         return {}
@@ -114,24 +117,76 @@ def _set(values: dict[str, Any], keys: list[str], value: Any) -> None:
     values[keys[-1]] = value
 
 
-def _explain(problem: Any) -> str:
-    path = [str(part) for part in problem["loc"] if not _is_union_branch(str(part))]
-    dotted = ".".join(path)
+class _Loader(yaml.SafeLoader):
+    """As the safe loader, but a key given twice is refused: YAML would let the last one win in silence."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        twice = [key for key in keys if keys.count(key) > 1]
+        if twice:
+            raise yaml.constructor.ConstructorError(None, None, f"'{twice[0]}' is given twice", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+def _parse(text: str) -> Any:
+    return yaml.load(text, _Loader)
+
+
+def _explain(error: ValidationError) -> list[str]:
+    """One line per mistake: Pydantic has one per alternative it tried, of which several may stand at the same place."""
+    places: dict[str, list[Any]] = {}
+    for problem in error.errors():
+        places.setdefault(".".join(_path(problem["loc"])), []).append(problem)
+    # `class_weights: {cat: -1}` isn't 'balanced' either, which isn't what is wrong with it.
+    return [
+        _line(dotted, problems)
+        for dotted, problems in places.items()
+        if not (problems[0]["type"] == "literal_error" and any(other.startswith(f"{dotted}.") for other in places))
+    ]
+
+
+def _line(dotted: str, problems: list[Any]) -> str:
+    problem, path = problems[0], _path(problems[0]["loc"])
+    received = problem["input"]
     if problem["type"] == "extra_forbidden":
         known = _keys_at(path[:-1])
         listed = f" Known here: {', '.join(sorted(known))}."
         return f"{dotted}: there is no such key.{did_you_mean(path[-1], known) or listed}"
-    message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "value_error":
+        message = problem["msg"].removeprefix("Value error, ")
         return f"{dotted}: {message}" if dotted else message
-    received = problem["input"]
-    suggestion = did_you_mean(received, _choices(problem)) if isinstance(received, str) else ""
-    return f"{dotted}: {message[0].lower()}{message[1:]}, received {received!r}.{suggestion}"
+    if problem["type"] == "model_type":
+        where = f"{dotted} has parts: {', '.join(_keys_at(path))}" if dotted else "a recipe is `name: value` lines"
+        return f"{where}. Received {received!r}."
+    wanted = ", or ".join(_wanted(problem) for problem in problems)
+    choices = [choice for problem in problems for choice in _choices(problem)]
+    suggestion = did_you_mean(received, choices) if isinstance(received, str) else ""
+    if problem["type"] == "string_type" and not isinstance(received, (list, dict, type(None))):
+        suggestion = " Put it in quotes."  # YAML reads 7, 010, no and 2024-01-01 as something other than text
+    return f"{dotted}: should be {wanted}, received {received!r}.{suggestion}"
 
 
-def _is_union_branch(part: str) -> bool:
-    """Pydantic puts the tried alternative of a union (`float`, `literal['auto']`) into the location: not a key of ours."""
-    return "[" in part or part in {"int", "float", "str", "none", "constrained-int", "constrained-float"}
+def _wanted(problem: Any) -> str:
+    """What would do, in the words of YAML rather than of Python."""
+    text = str(problem["msg"]).removeprefix("Input should be ").replace("Keys should be strings", "a name")
+    return text.replace("a valid tuple", "a list").replace("a valid dictionary", "`name: value` lines")
+
+
+def _path(location: tuple[int | str, ...]) -> list[str]:
+    """A location without what Pydantic adds to our keys: which alternative of a union it tried, and `[key]`."""
+    model: Any = Recipe
+    parts = list(location)
+    path: list[str] = []
+    while parts and model is not None and parts[0] in model.model_fields:
+        annotation = model.model_fields[parts[0]].annotation
+        path.append(str(parts.pop(0)))
+        model = _section(annotation)
+        alternatives = [kind for kind in get_args(annotation) if kind is not type(None)]
+        if get_origin(annotation) in (Union, UnionType) and len(alternatives) > 1:
+            parts = parts[1:]
+    if parts and parts[-1] == "[key]":
+        parts.pop()
+    return path + [str(part) for part in parts]
 
 
 def _choices(problem: Any) -> list[str]:
@@ -142,12 +197,13 @@ def _choices(problem: Any) -> list[str]:
 def _keys_at(path: list[str]) -> list[str]:
     model: Any = Recipe
     for key in path:
-        annotation = model.model_fields[key].annotation
-        candidates = [annotation, *get_args(annotation)]
-        model = next((kind for kind in candidates if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
-        if model is None:
-            return []
+        model = _section(model.model_fields[key].annotation)
     return list(model.model_fields)
+
+
+def _section(annotation: Any) -> Any:
+    """The section that a field holds, or None where it holds a value."""
+    return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
 
 
 def _first_line(error: Exception) -> str:

@@ -12,9 +12,9 @@ Fraction = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Section(BaseModel):
-    """A part of a recipe: unknown keys are refused, nothing changes after validation."""
+    """A part of a recipe: unknown keys and numbers that aren't finite are refused, nothing changes after validation."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
 
 
 class Data(Section):
@@ -32,7 +32,16 @@ class Data(Section):
     @model_validator(mode="after")
     def _leave_something_to_train_on(self) -> Data:
         if self.validation_fraction + self.test_fraction >= 1:
-            raise ValueError("validation_fraction and test_fraction leave nothing to train on: make their sum less than 1")
+            raise ValueError(
+                "validation_fraction and test_fraction leave nothing to train on: make their sum less than 1"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _tell_classes_apart(self) -> Data:
+        # A class given twice would become two outputs of the network.
+        if self.classes is not None and (len(self.classes) < 2 or len(set(self.classes)) < len(self.classes)):
+            raise ValueError(f"classes: {list(self.classes)} won't do: give at least two classes, each of them once")
         return self
 
 
@@ -90,7 +99,7 @@ class Schedule(Section):
     """
 
     name: Literal["constant", "step", "cosine", "plateau"] = "cosine"
-    warmup_epochs: Annotated[float, Field(ge=0)] = 0.0
+    warmup_epochs: Annotated[float, Field(ge=0)] = 0.5
     step_epochs: Annotated[int, Field(ge=1)] = 5
     factor: Annotated[float, Field(gt=0, lt=1)] = 0.1
     patience_epochs: Annotated[int, Field(ge=1)] = 2
@@ -128,7 +137,7 @@ class Optimizer(Section):
     momentum: Fraction = 0.9
     weight_decay: Annotated[float, Field(ge=0)] | Literal["auto"] = "auto"
     l2: Annotated[float, Field(ge=0)] = 0.0
-    clip_norm: Annotated[float, Field(gt=0)] | None = None
+    clip_norm: Annotated[float, Field(gt=0)] | None = 1.0
 
     @model_validator(mode="after")
     def _decay_of_the_right_kind(self) -> Optimizer:
@@ -137,7 +146,9 @@ class Optimizer(Section):
                 f"weight_decay is decoupled decay, which {self.name} hasn't: use name: adamw, or l2 for a true L2 penalty"
             )
         if self.l2 and self.name == "adamw":
-            raise ValueError("l2 is a penalty in the loss, which adamw replaces: use weight_decay, or name: adam or sgd")
+            raise ValueError(
+                "l2 is a penalty in the loss, which adamw replaces: use weight_decay, or name: adam or sgd"
+            )
         return self
 
 
@@ -161,7 +172,7 @@ class HeadOnly(PhaseSettings):
 class Unfrozen(PhaseSettings):
     """The phase, or each of the phases, in which stages of the base train."""
 
-    epochs: Annotated[int, Field(ge=1, le=100_000)] = 12
+    epochs: Annotated[int, Field(ge=1, le=100_000)] = 10
     rate: Annotated[float, Field(gt=0)] = 5e-4
 
 
@@ -185,7 +196,9 @@ class Unfreeze(Section):
     @model_validator(mode="after")
     def _one_way_to_say_it(self) -> Unfreeze:
         if self.stages is not None and self.layers is not None:
-            raise ValueError(f"stages: {self.stages} and layers: {self.layers} say the same thing twice: give one of them")
+            raise ValueError(
+                f"stages: {self.stages} and layers: {self.layers} say the same thing twice: give one of them"
+            )
         return self
 
 
@@ -232,7 +245,7 @@ class Recipe(Section):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     watch: Watched = "val_loss"
-    label_smoothing: Fraction = 0.0
+    label_smoothing: Fraction = 0.1
     data: Data = Data()
     input: Input = Input()
     augment: Augment = Augment()

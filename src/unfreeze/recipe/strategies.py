@@ -55,7 +55,9 @@ def gradual(network: Network, recipe: Recipe) -> tuple[Phase, ...]:
     Each step has the epochs of `unfrozen`.
     """
     steps = []
-    for count in range(1, _stages(network, recipe) + 1):
+    stages = _stages(network, recipe)
+    network.boundary_of_last_stages(stages)  # where they are too many, the error names what was asked for
+    for count in range(1, stages + 1):
         boundary = network.boundary_of_last_stages(count)
         rate = recipe.unfrozen.rate * recipe.unfreeze.rate_factor ** (count - 1)
         steps.append(_phase(f"down to {boundary}", network, boundary, recipe, rate))

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from unfreeze.files import write_bytes
 from unfreeze.report.curves import to_png
+from unfreeze.report.labels import drawable
 
 # Above this many classes numbers in cells can't be read any more.
 _MOST_NUMBERED = 30
@@ -28,16 +29,11 @@ def draw_confusion(confusion: NDArray[np.int64], classes: tuple[str, ...], path:
     image = axes.imshow(rates, cmap="Blues", vmin=0, vmax=1)
     figure.colorbar(image, ax=axes, label="part of the true class", shrink=0.8)
     places = range(len(classes))
-    axes.set_xticks(places, _plain(classes), rotation=45, ha="right")
-    axes.set_yticks(places, _plain(classes))
+    axes.set_xticks(places, drawable(classes), rotation=45, ha="right")
+    axes.set_yticks(places, drawable(classes))
     axes.set(xlabel="predicted", ylabel="true")
     if len(classes) <= _MOST_NUMBERED:
         for row, column in zip(*np.nonzero(confusion), strict=True):
             colour = "white" if rates[row, column] > 0.5 else "black"
             axes.text(column, row, str(confusion[row, column]), ha="center", va="center", color=colour, fontsize=9)
     write_bytes(path, to_png(figure))
-
-
-def _plain(classes: tuple[str, ...]) -> list[str]:
-    """Names for matplotlib, in which a dollar sign starts a formula."""
-    return [name.replace("$", r"\$") for name in classes]

@@ -46,11 +46,13 @@ class EpochResult:
     """What one training epoch gave: over its pictures as they were trained on, with augmentation and dropout.
 
     Attributes:
-        loss: the mean training loss (with label smoothing and class weights; without decay or L2 terms).
+        objective: the mean of what was minimised, with label smoothing and class weights, without decay or L2 terms.
+        loss: the mean cross-entropy without either, which can be held against the validation loss.
         accuracy: the part of the pictures that were named right, in 0–1.
         pictures: how many were shown.
     """
 
+    objective: float
     loss: float
     accuracy: float
     pictures: int
@@ -101,7 +103,7 @@ class Backend(Protocol):
             on_step: called after each step with the number of its pictures.
 
         Returns:
-            The epoch's result. `loss` is NaN where a step's loss was.
+            The epoch's result. `objective` is NaN or infinite where a step's was.
         """
 
     def predict(self, batches: Iterable[Batch]) -> NDArray[np.float32]:

@@ -22,7 +22,8 @@ class EpochRecord:
         epoch: from 1, over all phases.
         phase: the number of its phase, from 1; `phase_name` and `boundary` as in the plan.
         rate: the learning rate of its last step.
-        train_loss, train_accuracy: over the training pictures as they were trained on, with augmentation and dropout.
+        train_loss, train_accuracy: over the training pictures as they were trained on, with augmentation and dropout; the
+            loss without class weights and label smoothing, so that it can be held against val_loss.
         val_loss, val_accuracy: of the model after the epoch, on unchanged pictures.
         best: whether it is the best epoch so far.
         train_seconds, val_seconds: time taken.
@@ -71,7 +72,7 @@ def read_history(folder: Path) -> list[EpochRecord]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
         return [EpochRecord(**_known(json.loads(line))) for line in lines]
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, AttributeError) as error:
         raise RunError(f"{path}: can't be read as a run's history ({error})") from None
 
 

@@ -135,7 +135,7 @@ class _Run:
         batches = self._loader.training(len(self.outcome.history))
         result = self._backend.train_epoch(batches, rate, self._watcher.step_done)
         trained = time.perf_counter()
-        if not math.isfinite(result.loss):
+        if not math.isfinite(result.objective):
             self._check_something_was_learned(phase)
             return None
         scores = validate(self._backend, self._loader, self._plan.data.classes)

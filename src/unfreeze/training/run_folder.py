@@ -8,6 +8,8 @@
     findings.json       what was recognised in the curves
     model/              weights.safetensors and manifest.json
     curves.png, confusion.png, report.html
+
+Nothing in it needs unpickling.
 """
 
 from __future__ import annotations
@@ -105,7 +107,8 @@ def read_json(folder: Path, name: str) -> Any:
         RunError: it is missing or damaged.
     """
     try:
-        return json.loads((folder / name).read_text(encoding="utf-8"))
+        # As `write_json` writes: a class is a folder's name, which on Linux needn't be UTF-8.
+        return json.loads((folder / name).read_text(encoding="utf-8", errors="surrogateescape"))
     except (OSError, ValueError) as error:
         raise RunError(f"{folder / name}: can't be read ({error}): the run is incomplete or damaged") from None
 
@@ -136,9 +139,7 @@ def write_predictions(folder: Path, dataset: Dataset, predicted: dict[str, NDArr
         for record, row in zip(dataset.split(split), log_probabilities, strict=True):
             best = int(row.argmax())
             confidence = f"{float(np.exp(row[best])):.6f}"
-            rows.append(
-                [record.name, split, record.label, dataset.classes[best], confidence, *probability_cells(row)]
-            )
+            rows.append([record.name, split, record.label, dataset.classes[best], confidence, *probability_cells(row)])
     columns = ["path", "split", "label", "predicted", "confidence", *prediction_columns(dataset.classes)]
     write_table(folder / PREDICTIONS, columns, rows)
 

@@ -13,7 +13,7 @@ def rate_at(schedule: Schedule, base_rate: float, epochs: int, position_epochs: 
 
     At whole epochs `step` and `cosine` give the numbers of `torch.optim.lr_scheduler.StepLR` and `CosineAnnealingLR` (with
     `T_max` the phase's epochs; Loshchilov & Hutter 2017); between them `cosine` goes on smoothly. `plateau` is constant
-    here: its reductions are `Plateau`'s.
+    here: its reductions are `Plateau`'s. A warm-up comes before any of them, which then count from its end.
 
     Args:
         schedule: what the phase asks for.
@@ -23,12 +23,13 @@ def rate_at(schedule: Schedule, base_rate: float, epochs: int, position_epochs: 
     """
     if position_epochs < schedule.warmup_epochs:
         # Never zero, which would waste the step.
-        return base_rate * max(position_epochs, 1e-3) / schedule.warmup_epochs
+        return base_rate * max(position_epochs / schedule.warmup_epochs, 1e-3)
+    after_warmup = position_epochs - schedule.warmup_epochs
     if schedule.name == "step":
-        return base_rate * schedule.factor ** math.floor(position_epochs / schedule.step_epochs)
+        return base_rate * schedule.factor ** math.floor(after_warmup / schedule.step_epochs)
     if schedule.name == "cosine":
-        after = (position_epochs - schedule.warmup_epochs) / max(epochs - schedule.warmup_epochs, 1e-9)
-        part = (1 + math.cos(math.pi * min(after, 1.0))) / 2
+        passed = after_warmup / max(epochs - schedule.warmup_epochs, 1e-9)
+        part = (1 + math.cos(math.pi * min(passed, 1.0))) / 2
         return base_rate * (schedule.floor + (1 - schedule.floor) * part)
     return base_rate
 

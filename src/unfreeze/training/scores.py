@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -53,7 +53,7 @@ class Scores:
             "interval": list(self.interval),
             "interval_method": "Wilson, 95 %",
             "pictures": self.pictures,
-            "per_class": {name: vars(score) for name, score in self.per_class.items()},
+            "per_class": {name: asdict(score) for name, score in self.per_class.items()},
             "confusion": self.confusion.tolist(),
         }
 

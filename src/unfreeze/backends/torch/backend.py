@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from unfreeze.backends.torch.freezing import LayerPrecision, freeze, set_trainin
 from unfreeze.backends.torch.head import FineTuned
 from unfreeze.backends.torch.machine import autocast, choose_device, choose_precision, name_device
 from unfreeze.backends.torch.networks import make_model
-from unfreeze.backends.torch.optimizers import make_optimizer
+from unfreeze.backends.torch.optimizers import make_optimizer, set_rate
 from unfreeze.backends.torch.storage import save_model
 from unfreeze.data.load import Batch
 from unfreeze.recipe.network import Layer, Network
@@ -104,18 +103,16 @@ class TorchBackend:
             raise RuntimeError("start_phase comes before train_epoch")
         set_training_mode(self._model, self._frozen, self._freeze_statistics)
         # Sums stay on the device: reading them at every step would make a GPU wait.
-        loss_sum = torch.zeros((), dtype=torch.float64, device=self._device)
-        right = torch.zeros((), dtype=torch.int64, device=self._device)
+        sums = torch.zeros(3, dtype=torch.float64, device=self._device)
         pictures = 0
         for step, batch in enumerate(batches):
-            for group in self._optimizer.param_groups:
-                group["lr"] = rate(step)
-            loss, hits = self._step(self._to_device(batch.images), torch.from_numpy(batch.labels).to(self._device))
-            loss_sum += loss * len(batch.labels)
-            right += hits
-            pictures += len(batch.labels)
-            on_step(len(batch.labels))
-        return EpochResult(loss_sum.item() / pictures, right.item() / pictures, pictures) if pictures else _NOTHING
+            set_rate(self._optimizer, rate(step))
+            labels = torch.from_numpy(batch.labels).to(self._device)
+            sums += self._step(self._to_device(batch.images), labels)
+            pictures += len(labels)
+            on_step(len(labels))
+        objective, loss, right = (sums / max(pictures, 1)).tolist()
+        return EpochResult(objective, loss, right, pictures)
 
     def predict(self, batches: Iterable[Batch]) -> NDArray[np.float32]:
         self._model.eval()
@@ -123,7 +120,7 @@ class TorchBackend:
         with torch.inference_mode(), autocast(self._device, self._precision):
             for batch in batches:
                 logits = self._model(self._to_device(batch.images))
-                outputs.append(F.log_softmax(logits.float(), dim=1).cpu().numpy())
+                outputs.append(F.log_softmax(logits, dim=1).cpu().numpy())
         return np.concatenate(outputs)
 
     def snapshot(self) -> Snapshot:
@@ -140,26 +137,28 @@ class TorchBackend:
         }
         save_model(self._model, manifest, folder)
 
-    def _step(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """One step; the batch's mean loss and how many it named right, both still on the device."""
+    def _step(self, images: Tensor, labels: Tensor) -> Tensor:
+        """One step. Objective and loss, each times the pictures, and how many were named right: float64 [3], on the device."""
         assert self._optimizer is not None
         # On a CPU the layers set their own precision: see LayerPrecision.
         precision = "float32" if self._device.type == "cpu" else self._precision
         with autocast(self._device, precision):
             logits = self._model(images)
         weights = self._loss.class_weights
-        loss = F.cross_entropy(
-            logits.float(),
+        objective = F.cross_entropy(
+            logits,
             labels,
             weight=None if weights is None else torch.from_numpy(weights).to(self._device),
             label_smoothing=self._loss.label_smoothing,
         )
         self._optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        objective.backward()  # type: ignore[no-untyped-call]
         if self._clip_norm is not None:
             torch.nn.utils.clip_grad_norm_(self._model.parameters(), self._clip_norm)
         self._optimizer.step()
-        return loss.detach(), (logits.detach().argmax(1) == labels).sum()
+        with torch.no_grad():
+            loss, right = F.cross_entropy(logits, labels, reduction="sum"), (logits.argmax(1) == labels).sum()
+            return torch.stack([objective.double() * len(labels), loss.double(), right.double()])
 
     def _to_device(self, images: NDArray[np.uint8]) -> Tensor:
         """uint8 [B, S, S, 3], RGB, to normalised float32 [B, 3, S, S] in the network's channel order, channels last."""
@@ -171,5 +170,3 @@ class TorchBackend:
     def _per_channel(self, values: list[float]) -> Tensor:
         return torch.tensor(values, device=self._device).view(1, 3, 1, 1)
 
-
-_NOTHING = EpochResult(math.nan, 0.0, 0)

@@ -16,6 +16,7 @@ import huggingface_hub.constants
 import timm
 import timm.data
 import torch
+from timm.models._hub import load_model_config_from_path
 from torch import nn
 
 from unfreeze.backends.torch import bundled
@@ -191,8 +192,6 @@ def _weights_in_folder(folder: Path) -> Path:
 
 
 def _folder_config(folder: Path, architecture: str) -> dict[str, Any]:
-    from timm.models import load_model_config_from_path
-
     try:
         config, named, _ = load_model_config_from_path(folder)
     except Exception as error:
@@ -220,8 +219,9 @@ def _create(name: str, architecture: str, **options: Any) -> nn.Module:
         base = create_base(architecture, **options)
     except TypeError as error:  # an option the architecture doesn't take: global pooling, for transformers
         raise ModelError(f"{name} can't be used: it takes no global average pooling ({_first_line(error)})") from None
-    if not hasattr(base, "feature_info") or not any(isinstance(module, nn.Conv2d) for module in base.modules()):
-        raise ModelError(f"{name} can't be used: it isn't a CNN with stages")
+    has_convolutions = any(isinstance(module, nn.Conv2d) for module in base.modules())
+    if not has_convolutions or not hasattr(base, "feature_info") or base.pretrained_cfg.get("fixed_input_size"):  # type: ignore[union-attr, operator]
+        raise ModelError(f"{name} can't be used: it isn't a CNN with stages that takes any input size")
     return base
 
 

@@ -27,3 +27,9 @@ def make_optimizer(model: nn.Module, settings: PlannedOptimizer, rate: float) ->
     if settings.name == "adam":
         return Adam(groups, lr=rate)
     return SGD(groups, lr=rate, momentum=settings.momentum)
+
+
+def set_rate(optimizer: Optimizer, rate: float) -> None:
+    """The learning rate of the next step, for all parameters."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate

@@ -1,0 +1,20 @@
+"""Class names as matplotlib can draw them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+# A longer name would leave no room for the chart itself.
+_LONGEST = 40
+
+
+def drawable(classes: Sequence[str]) -> list[str]:
+    """The names, shortened to 40 characters and with everything escaped that matplotlib would choke on."""
+    return [_drawable(name) for name in classes]
+
+
+def _drawable(name: str) -> str:
+    short = name if len(name) <= _LONGEST else name[: _LONGEST - 1] + "…"
+    # A folder's name that isn't UTF-8 holds surrogates, with which matplotlib ends in a TypeError.
+    printable = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in short)
+    return printable.replace("$", r"\$")  # a dollar sign starts a formula

@@ -1,0 +1,204 @@
+"""What every backend must do, by value. One suite; a difference of behaviour is a bug in one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from support import numpy_backend
+from unfreeze.backends import torch as torch_backend
+from unfreeze.data.load import Batch
+from unfreeze.recipe.plan import Phase
+from unfreeze.recipe.read import read_recipe
+from unfreeze.recipe.recipe import Recipe
+from unfreeze.recipe.strategies import make_phases
+from unfreeze.training.backend import Backend, EpochResult, LossSettings
+
+CLASSES = ("red", "green", "blue")
+SIDE_PX = 32
+BACKENDS: dict[str, tuple[ModuleType, str]] = {
+    "numpy": (numpy_backend, "tiny"),
+    "torch": (torch_backend, "mobilenetv3_small_050"),
+}
+STILL = {"head.dropout": 0.0, "unfreeze.batchnorm": "frozen"}
+Open = Callable[..., tuple[Backend, tuple[Phase, ...]]]
+
+
+@pytest.fixture(params=BACKENDS)
+def package(request: pytest.FixtureRequest) -> ModuleType:
+    return BACKENDS[request.param][0]
+
+
+@pytest.fixture
+def opened(request: pytest.FixtureRequest, package: ModuleType) -> Open:
+    model = next(model for module, model in BACKENDS.values() if module is package)
+
+    def open_(**changes: Any) -> tuple[Backend, tuple[Phase, ...]]:
+        recipe: Recipe = read_recipe(
+            None, {"model": model, "weights": "none", "precision": "float32", "unfrozen.schedule.name": "constant", **changes}
+        )
+        backend: Backend = package.open_network(recipe, CLASSES)
+        return backend, make_phases(backend.network, recipe)
+
+    return open_
+
+
+def pictures(count: int = 24, seed: int = 0) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Noise with one strong colour channel, which is the class: learnable in a few steps."""
+    generator = np.random.default_rng(seed)
+    labels = np.arange(count) % len(CLASSES)
+    images = generator.integers(0, 60, (count, SIDE_PX, SIDE_PX, 3), dtype=np.uint8)
+    images[np.arange(count), :, :, labels] += 180
+    return images, labels.astype(np.int64)
+
+
+def batches(size: int = 8, count: int = 24) -> Iterator[Batch]:
+    images, labels = pictures(count)
+    for start in range(0, count, size):
+        yield Batch(images[start : start + size], labels[start : start + size])
+
+
+def tensors(backend: Backend) -> dict[str, bytes]:
+    return {name: np.asarray(values).tobytes() for name, values in backend.snapshot().items()}
+
+
+def train(
+    backend: Backend, phase: Phase, epochs: int = 1, rate: float = 1e-3, loss: LossSettings | None = None, size: int = 8
+) -> list[EpochResult]:
+    backend.start_phase(phase, loss or LossSettings())
+    return [backend.train_epoch(batches(size), lambda _: rate, lambda _: None) for _ in range(epochs)]
+
+
+def layer_of(name: str, paths: list[str]) -> str | None:
+    inner = name.removeprefix("base.")
+    return max((path for path in paths if inner == path or inner.startswith(f"{path}.")), key=len, default=None)
+
+
+@pytest.mark.parametrize("strategy", ["feature-extraction", "fine-tune-top", "gradual"])
+def test_the_frozen_prefix_keeps_its_bytes(opened: Open, strategy: str) -> None:
+    backend, phases = opened(strategy=strategy, **{"unfreeze.stages": 1, "unfreeze.batchnorm": "update"})
+    for phase in phases:
+        frozen = [layer.path for layer in backend.network.split(phase.boundary)[0]]
+        everything = [layer.path for layer in backend.network.layers]
+        before = tensors(backend)
+        train(backend, phase)
+        after = tensors(backend)
+        kept = {name for name in before if layer_of(name, everything) in frozen}
+        assert len(kept) >= len(frozen)
+        assert {name for name in kept if before[name] != after[name]} == set()
+        assert any(before[name] != after[name] for name in before)
+
+
+def test_training_learns(opened: Open) -> None:
+    backend, phases = opened(strategy="full", **{"head.dropout": 0.0})
+    losses = train(backend, phases[-1], epochs=12, rate=3e-3)
+    assert losses[-1].loss < 0.5 * losses[0].loss
+
+
+def test_the_rate_of_every_step_is_asked_for_and_used(opened: Open) -> None:
+    backend, phases = opened(strategy="feature-extraction")
+    asked: list[int] = []
+    shown: list[int] = []
+
+    def rate(step: int) -> float:
+        asked.append(step)
+        return 0.0
+
+    before = tensors(backend)
+    backend.start_phase(phases[0], LossSettings())
+    result = backend.train_epoch(batches(size=10), rate, shown.append)
+    assert asked == [0, 1, 2]
+    assert (shown, result.pictures) == ([10, 10, 4], 24)
+    assert tensors(backend) == before
+
+
+def test_predictions_are_log_probabilities_in_order(opened: Open) -> None:
+    backend, _ = opened()
+    predicted = backend.predict(batches())
+    assert (predicted.shape, predicted.dtype) == ((24, 3), np.float32)
+    np.testing.assert_allclose(np.exp(predicted).sum(axis=1), 1, atol=1e-5)
+    np.testing.assert_allclose(backend.predict(batches(size=5)), predicted, atol=1e-5)
+
+
+def test_predicting_changes_nothing_and_repeats(opened: Open) -> None:
+    backend, phases = opened(**{"head.dropout": 0.5})
+    train(backend, phases[0])
+    before, first = tensors(backend), backend.predict(batches())
+    assert backend.predict(batches()).tobytes() == first.tobytes()
+    assert tensors(backend) == before
+
+
+def test_predicting_nothing_gives_nothing(opened: Open) -> None:
+    assert opened()[0].predict(iter(())).shape == (0, 3)
+
+
+def test_dropout_in_the_head_is_active_while_training(opened: Open) -> None:
+    losses = []
+    for dropout in (0.0, 0.9):
+        backend, phases = opened(strategy="feature-extraction", **{"head.dropout": dropout})
+        losses.append(train(backend, phases[0], rate=0.0)[0].loss)
+    assert losses[0] != losses[1]
+
+
+def test_restore_brings_the_bytes_back(opened: Open) -> None:
+    backend, phases = opened(strategy="full")
+    train(backend, phases[-1])
+    before, snapshot = tensors(backend), backend.snapshot()
+    train(backend, phases[-1], epochs=2)
+    assert tensors(backend) != before
+    backend.restore(snapshot)
+    assert tensors(backend) == before
+
+
+def test_the_same_seed_gives_the_same_bytes(opened: Open) -> None:
+    results = []
+    for _ in range(2):
+        backend, phases = opened(strategy="full", seed=7, **{"head.dropout": 0.5})
+        train(backend, phases[-1], epochs=2)
+        results.append(tensors(backend))
+    assert results[0] == results[1]
+    other, _ = opened(strategy="full", seed=8)
+    assert tensors(other) != results[0]
+
+
+def test_the_loss_is_cross_entropy(opened: Open) -> None:
+    backend, phases = opened(strategy="feature-extraction", **STILL)
+    logs, labels = backend.predict(batches()).astype(np.float64), pictures()[1]
+    result = train(backend, phases[0], rate=0.0)[0]
+    assert result.loss == pytest.approx(-logs[np.arange(24), labels].mean(), abs=1e-5)
+    assert result.objective == pytest.approx(result.loss, abs=1e-6)
+    assert result.accuracy == (logs.argmax(axis=1) == labels).mean()
+
+
+def test_class_weights_divide_by_their_sum(opened: Open) -> None:
+    backend, phases = opened(strategy="feature-extraction", **STILL)
+    logs, labels = backend.predict(batches()).astype(np.float64), pictures()[1]
+    weights = np.array([1.0, 5.0, 0.5], np.float32)
+    result = train(backend, phases[0], rate=0.0, loss=LossSettings(class_weights=weights), size=24)[0]
+    expected = -(weights[labels] * logs[np.arange(24), labels]).sum() / weights[labels].sum()
+    assert result.objective == pytest.approx(expected, abs=1e-5)
+    assert result.loss == pytest.approx(-logs[np.arange(24), labels].mean(), abs=1e-5)
+
+
+def test_label_smoothing_spreads_part_of_the_target(opened: Open) -> None:
+    backend, phases = opened(strategy="feature-extraction", **STILL)
+    logs, labels = backend.predict(batches()).astype(np.float64), pictures()[1]
+    result = train(backend, phases[0], rate=0.0, loss=LossSettings(label_smoothing=0.3))[0]
+    expected = -(0.7 * logs[np.arange(24), labels] + 0.3 * logs.mean(axis=1)).mean()
+    assert result.objective == pytest.approx(expected, abs=1e-5)
+    assert result.loss == pytest.approx(-logs[np.arange(24), labels].mean(), abs=1e-5)
+
+
+def test_a_saved_model_predicts_the_same(opened: Open, package: ModuleType, tmp_path: Path) -> None:
+    backend, phases = opened(strategy="full")
+    train(backend, phases[-1])
+    backend.save_model(tmp_path / "model")
+    again: Backend = package.load_model(tmp_path / "model", "auto", "float32")
+    assert again.predict(batches()).tobytes() == backend.predict(batches()).tobytes()
+    assert again.network.contract == backend.network.contract
+    assert not list((tmp_path / "model").glob("*.tmp"))

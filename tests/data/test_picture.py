@@ -1,0 +1,319 @@
+"""One decoder for every format, mode and oddity; the expected pixels are worked out by hand or by NumPy."""
+
+from __future__ import annotations
+
+import io
+import struct
+import warnings
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from support.folders import noisy_pixels, write_picture
+
+from unfreeze.data import picture
+from unfreeze.data.picture import colour_mode, decode, read_picture
+from unfreeze.errors import DataError
+
+SIZE = (7, 5)
+PIXELS = noisy_pixels((120, 100, 80), SIZE, seed=3)
+
+
+def encoded(image: Image.Image, format: str, **saving: Any) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, format, **saving)
+    return buffer.getvalue()
+
+
+def pixels(content: bytes) -> np.ndarray:
+    image = decode(content, "x")
+    assert image.mode == "RGB"
+    return np.asarray(image)
+
+
+def colour(content: bytes) -> tuple[int, ...]:
+    """The one colour of a picture that has one colour."""
+    values = pixels(content)
+    assert (values == values[0, 0]).all()
+    return tuple(int(value) for value in values[0, 0])
+
+
+@pytest.mark.parametrize(
+    ("format", "saving"),
+    [
+        ("PNG", {}),
+        ("BMP", {}),
+        ("TIFF", {}),
+        ("TIFF", {"compression": "tiff_lzw"}),
+        ("TIFF", {"compression": "tiff_adobe_deflate"}),
+        ("WEBP", {"lossless": True}),
+    ],
+)
+def test_lossless_formats_give_back_the_very_pixels(format: str, saving: dict[str, Any]) -> None:
+    assert (pixels(encoded(Image.fromarray(PIXELS), format, **saving)) == PIXELS).all()
+
+
+@pytest.mark.parametrize(("format", "saving"), [("JPEG", {"quality": 95, "subsampling": 0}), ("WEBP", {"quality": 95})])
+def test_lossy_formats_come_close(format: str, saving: dict[str, Any]) -> None:
+    smooth = np.tile(np.linspace(60, 180, 32, dtype=np.uint8)[:, None, None], (1, 32, 3))
+    difference = np.abs(pixels(encoded(Image.fromarray(smooth), format, **saving)).astype(int) - smooth)
+    assert difference.max() <= 6
+
+
+@pytest.mark.parametrize("saving", [{"progressive": True}, {"optimize": True}, {"subsampling": 2}])
+def test_jpeg_variants_are_what_pillow_decodes(saving: dict[str, Any]) -> None:
+    content = encoded(Image.fromarray(PIXELS), "JPEG", **saving)
+    assert (pixels(content) == np.asarray(Image.open(io.BytesIO(content)))).all()
+
+
+@pytest.mark.parametrize("format", ["GIF", "WEBP", "PNG", "TIFF", "MPO"])
+def test_of_several_frames_the_first(format: str) -> None:
+    frames = [Image.new("RGB", SIZE, shade) for shade in ((200, 0, 0), (0, 200, 0), (0, 0, 200))]
+    saving = {"lossless": True} if format == "WEBP" else {}
+    content = encoded(frames[0], format, save_all=True, append_images=frames[1:], **saving)
+    assert np.abs(pixels(content).astype(int) - (200, 0, 0)).max() <= (2 if format == "MPO" else 0)
+
+
+# A matrix that no rotation or reflection leaves as it is, and where the pixel of each orientation's file must come from.
+UPRIGHT = np.arange(6, dtype=np.uint8).reshape(2, 3) * 40
+STORED = {
+    1: UPRIGHT,
+    2: UPRIGHT[:, ::-1],
+    3: UPRIGHT[::-1, ::-1],
+    4: UPRIGHT[::-1],
+    5: UPRIGHT.T,
+    6: np.rot90(UPRIGHT),
+    7: np.rot90(UPRIGHT, 2).T,
+    8: np.rot90(UPRIGHT, -1),
+}
+
+
+@pytest.mark.parametrize("format", ["PNG", "TIFF", "WEBP"])
+@pytest.mark.parametrize("orientation", STORED)
+def test_exif_orientation_is_applied_once(orientation: int, format: str) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored = Image.fromarray(np.ascontiguousarray(STORED[orientation])).convert("RGB")
+    saving = {"lossless": True} if format == "WEBP" else {}
+    assert (pixels(encoded(stored, format, exif=exif, **saving))[:, :, 0] == UPRIGHT).all()
+
+
+def test_exif_orientation_of_a_jpeg() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    left_red = np.zeros((16, 32, 3), np.uint8)
+    left_red[:, :16, 0] = 255
+    values = pixels(encoded(Image.fromarray(left_red), "JPEG", quality=100, subsampling=0, exif=exif))
+    assert values.shape == (32, 16, 3)
+    assert values[:16, :, 0].min() > 250, "turned clockwise, left is on top"
+    assert values[16:, :, 0].max() < 5
+
+
+@pytest.mark.parametrize("exif", [b"garbage here", b"II*\0\x08\0\0\0\xff\xff", b"", b"MM\0*\xff\xff\xff\xff"])
+def test_damaged_exif_does_not_cost_the_picture(exif: bytes) -> None:
+    # Pillow's exif_transpose raises on the first of these.
+    assert (pixels(encoded(Image.fromarray(PIXELS), "PNG", exif=exif)) == PIXELS).all()
+
+
+def test_grey_becomes_three_equal_channels() -> None:
+    values = pixels(encoded(Image.fromarray(PIXELS[:, :, 0]), "PNG"))
+    assert (values == PIXELS[:, :, :1]).all()
+
+
+def test_one_bit_is_black_and_white() -> None:
+    bits = PIXELS[:, :, 0] > 120
+    for format in ("PNG", "TIFF", "BMP"):
+        assert (pixels(encoded(Image.fromarray(bits), format)) == bits[:, :, None] * 255).all()
+
+
+def test_palette_gives_the_colours_it_stands_for() -> None:
+    image = Image.new("P", (2, 1))
+    image.putpalette([10, 20, 30, 200, 100, 50])
+    image.putpixel((1, 0), 1)
+    for format in ("PNG", "GIF", "BMP", "TIFF"):
+        assert pixels(encoded(image, format)).tolist() == [[[10, 20, 30], [200, 100, 50]]]
+
+
+@pytest.mark.parametrize("format", ["PNG", "GIF"])
+def test_transparent_colour_of_a_palette_is_white(format: str) -> None:
+    image = Image.new("P", (2, 1))
+    image.putpalette([10, 20, 30, 200, 100, 50])
+    image.putpixel((1, 0), 1)
+    assert pixels(encoded(image, format, transparency=0)).tolist() == [[[255, 255, 255], [200, 100, 50]]]
+
+
+def test_palette_with_an_alpha_for_each_colour() -> None:
+    image = Image.new("P", (2, 1))
+    image.putpalette([0, 0, 0, 200, 100, 50])
+    image.putpixel((1, 0), 1)
+    blended, opaque = pixels(encoded(image, "PNG", transparency=bytes([51, 255])))[0].tolist()
+    assert blended == [204, 204, 204], "a fifth of black on white"
+    assert opaque == [200, 100, 50]
+
+
+@pytest.mark.parametrize("format", ["PNG", "WEBP", "TIFF"])
+def test_alpha_is_laid_on_white(format: str) -> None:
+    alpha = np.zeros((1, 3, 4), np.uint8)
+    alpha[0, :, :3] = (100, 0, 200)
+    alpha[0, :, 3] = (255, 51, 0)
+    saving = {"lossless": True, "exact": True} if format == "WEBP" else {}
+    values = pixels(encoded(Image.fromarray(alpha), format, **saving))
+    assert values.tolist() == [[[100, 0, 200], [224, 204, 244], [255, 255, 255]]]
+
+
+def test_grey_with_alpha_is_laid_on_white() -> None:
+    for format in ("PNG", "TIFF"):
+        assert colour(encoded(Image.new("LA", SIZE, (100, 51)), format)) == (224, 224, 224)
+
+
+@pytest.mark.parametrize(
+    ("mode", "level", "transparent", "expected"),
+    [
+        ("L", 77, 77, 255),
+        ("L", 77, 78, 77),
+        ("1", 0, 0, 255),
+        ("RGB", (1, 2, 3), (1, 2, 3), 255),
+    ],
+)
+def test_one_level_declared_transparent(mode: str, level: Any, transparent: Any, expected: int) -> None:
+    assert colour(encoded(Image.new(mode, SIZE, level), "PNG", transparency=transparent)) == (expected,) * 3
+
+
+def test_other_colours_than_the_transparent_one_stay() -> None:
+    assert colour(encoded(Image.new("RGB", SIZE, (1, 2, 3)), "PNG", transparency=(3, 2, 1))) == (1, 2, 3)
+
+
+def test_cmyk_jpeg() -> None:
+    # Full cyan and half yellow, no magenta, no black.
+    red, green, blue = colour(encoded(Image.new("CMYK", (16, 16), (255, 0, 128, 0)), "JPEG", quality=100))
+    assert red <= 2
+    assert green >= 253
+    assert abs(blue - 127) <= 2
+
+
+def test_cmyk_and_ycbcr_tiff() -> None:
+    assert colour(encoded(Image.new("CMYK", SIZE, (255, 0, 0, 0)), "TIFF")) == (0, 255, 255)
+    assert colour(encoded(Image.new("YCbCr", SIZE, (90, 128, 128)), "TIFF")) == (90, 90, 90)
+
+
+@pytest.mark.parametrize("format", ["PNG", "TIFF"])
+def test_sixteen_bit_grey_keeps_its_whole_range(format: str) -> None:
+    levels = np.array([[0, 257, 128, 129, 25700, 65535]], np.uint16)
+    assert pixels(encoded(Image.fromarray(levels), format))[0, :, 0].tolist() == [0, 1, 0, 1, 100, 255]
+
+
+def test_sixteen_bit_grey_big_endian_tiff() -> None:
+    image = Image.frombytes("I;16B", (2, 1), np.array([25700, 65535], ">u2").tobytes())
+    assert pixels(encoded(image, "TIFF"))[0, :, 0].tolist() == [100, 255]
+
+
+def test_sixteen_bit_grey_with_a_transparent_level() -> None:
+    # Pillow's own way to RGBA clips at 255, so that everything came out white.
+    levels = np.array([[25700, 300, 0]], np.uint16)
+    assert pixels(encoded(Image.fromarray(levels), "PNG", transparency=300))[0, :, 1].tolist() == [100, 255, 0]
+
+
+def test_thirty_two_bit_integers_are_read_as_sixteen_bit() -> None:
+    levels = np.array([[0, 25700, 65535, 1_000_000]], np.int32)
+    assert pixels(encoded(Image.fromarray(levels), "TIFF"))[0, :, 2].tolist() == [0, 100, 255, 255]
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([0, 0.5, 1], [0, 128, 255]),
+        ([0, 0.5, 200, 400], [0, 0, 200, 255]),
+        ([-3, 0.2], [0, 51]),
+        ([np.nan, 0.2], [0, 51]),
+        ([np.inf, 0.2, -np.inf], [255, 51, 0]),
+        ([np.nan, np.nan], [0, 0]),
+    ],
+)
+def test_floating_point_tiff(values: list[float], expected: list[int]) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        decoded = pixels(encoded(Image.fromarray(np.array([values], np.float32)), "TIFF"))
+    assert decoded[0, :, 0].tolist() == expected
+
+
+def test_colour_mode_is_that_of_the_file() -> None:
+    modes = [colour_mode(encoded(Image.new(mode, SIZE), "TIFF")) for mode in ("RGB", "L", "P", "CMYK", "I;16", "F", "1")]
+    assert modes == ["RGB", "L", "P", "CMYK", "I;16", "F", "1"]
+
+
+NOISE = Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 40, 3)).astype(np.uint8))
+
+
+@pytest.mark.parametrize("format", picture.FORMATS)
+@pytest.mark.parametrize("part", [0.9, 0.5])
+def test_truncated(format: str, part: float) -> None:
+    content = encoded(NOISE, format)
+    with pytest.raises(DataError, match=r"^x: damaged or truncated \(.+\)$"):
+        decode(content[: int(len(content) * part)], "x")
+
+
+def test_corrupted_png() -> None:
+    content = bytearray(encoded(NOISE, "PNG"))
+    content[len(content) // 2] ^= 0xFF
+    with pytest.raises(DataError, match=r"^x: damaged or truncated \(.+\)$"):
+        decode(bytes(content), "x")
+
+
+def test_empty() -> None:
+    with pytest.raises(DataError, match=r"^x: the file is empty \(0 bytes\)$"):
+        decode(b"", "x")
+
+
+@pytest.mark.parametrize(
+    "content", [b"hello", b"P6 1 1 255 abc", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", b"\xff\xd8", b"\0" * 99]
+)
+def test_not_a_picture_of_these_formats(content: bytes) -> None:
+    with pytest.raises(DataError) as caught:
+        decode(content, "x")
+    assert str(caught.value) == "x: not a picture in a format that can be read (JPEG, PNG, WEBP, BMP, TIFF, GIF)"
+
+
+def _png_that_claims(width: int, height: int) -> bytes:
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+
+
+def test_decompression_bomb_is_refused_unopened() -> None:
+    with pytest.raises(DataError, match=r"^x: more pixels than the limit of 178956970 pixels$"):
+        decode(_png_that_claims(20_000, 20_000), "x")
+
+
+def test_limit_of_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(picture, "MAXIMUM_PIXELS", 1600)
+    decode(encoded(NOISE, "PNG"), "x")
+    with pytest.raises(DataError, match=r"^x: 41 × 40 pixels, more than the limit of 1600 pixels$"):
+        decode(encoded(NOISE.resize((41, 40)), "PNG"), "x")
+
+
+def test_threads_leave_the_warnings_of_the_program_alone() -> None:
+    # `warnings.catch_warnings` around each picture left "ignore everything" behind when two threads overlapped.
+    content = encoded(NOISE.resize((300, 300)), "JPEG")
+    before = list(warnings.filters)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: decode(content, "x"), range(200)))
+    assert list(warnings.filters) == before
+
+
+def test_read_picture(tmp_path: Path) -> None:
+    path = write_picture(tmp_path / "a.png", (120, 100, 80), SIZE, seed=3)
+    assert (np.asarray(read_picture(path)) == PIXELS).all()
+
+
+def test_read_picture_names_what_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(DataError) as caught:
+        read_picture(tmp_path / "gone.png")
+    assert str(caught.value) == f"{tmp_path / 'gone.png'}: can't be read (No such file or directory)"
+    with pytest.raises(DataError, match=r"can't be read \(Is a directory\)$"):
+        read_picture(tmp_path)

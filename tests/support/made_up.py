@@ -1,0 +1,102 @@
+"""Networks, plans and histories written by hand, for tests of everything that takes numbers and no framework."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from unfreeze.recipe.network import InputContract, Layer, Network, Stage
+from unfreeze.recipe.plan import Plan, PlannedData
+from unfreeze.recipe.recipe import Augment, Head, Recipe
+from unfreeze.recipe.strategies import make_phases
+from unfreeze.training.history import EpochRecord
+
+
+def stage(name: str, *layers: tuple[str, int, bool]) -> Stage:
+    """A stage from (path, parameters, counts) of each layer."""
+    return Stage(name=name, layers=tuple(Layer(path=path, parameters=n, counts=counts) for path, n, counts in layers))
+
+
+def small_network(pretrained: bool = True) -> Network:
+    """Four stages below the head with 110, 230, 470 and 950 parameters, a head of 33: 1,793 in all."""
+    return Network(
+        name="tiny",
+        architecture="tiny_net",
+        framework="torch",
+        weights="made up" if pretrained else "random weights",
+        pretrained=pretrained,
+        contract=InputContract(side_px=32),
+        minimum_side_px=8,
+        stages=(
+            stage("stem", ("conv1", 100, True), ("bn1", 10, False)),
+            stage("stage1", ("layer1.conv1", 200, True), ("layer1.bn1", 30, False)),
+            stage("stage2", ("layer2.conv1", 200, True), ("layer2.conv2", 220, True), ("layer2.bn2", 50, False)),
+            stage("stage3", ("layer3.conv1", 900, True), ("layer3.bn1", 50, False)),
+            stage("head", ("fc", 33, True)),
+        ),
+    )
+
+
+def small_plan(recipe: Recipe | None = None, classes: tuple[str, ...] = ("cat", "dog", "owl"), **changes: Any) -> Plan:
+    """A plan for `small_network`; `changes` replace its values."""
+    recipe = recipe or Recipe()
+    network = changes.pop("network", small_network())
+    counts = {"train": 70, "validation": 15, "test": 15}
+    values: dict[str, Any] = {
+        "strategy": recipe.strategy,
+        "seed": recipe.seed,
+        "device": "cpu",
+        "precision": "float32",
+        "network": network,
+        "head": Head(hidden=(16,), dropout=0.4),
+        "data": PlannedData(
+            root="pictures",
+            fingerprint="f1a9",
+            classes=classes,
+            counts={split: dict.fromkeys(classes, count) for split, count in counts.items()},
+            left_out=2,
+            decisions=("split by us, seed 0",),
+        ),
+        "batch_size": 32,
+        "loader_threads": 2,
+        "augment": Augment(flip=False),
+        "watch": recipe.watch,
+        "label_smoothing": 0.0,
+        "class_weights": None,
+        "oversample": False,
+        "pictures_per_epoch": 210,
+        "steps_per_epoch": 7,
+        "phases": make_phases(network, recipe),
+        "environment": {"python": "3.11", "unfreeze": "0.1.0"},
+    }
+    return Plan(**values | changes)
+
+
+def epoch_record(epoch: int = 1, **changes: Any) -> EpochRecord:
+    """One epoch of 100 validation pictures; `changes` replace its values."""
+    values: dict[str, Any] = {
+        "epoch": epoch,
+        "phase": 1,
+        "phase_name": "head only",
+        "boundary": "head",
+        "rate": 0.001,
+        "train_loss": 0.5,
+        "train_accuracy": 0.8,
+        "val_loss": 0.6,
+        "val_accuracy": 0.75,
+        "best": False,
+        "train_seconds": 1.5,
+        "val_seconds": 0.5,
+        "pictures_per_second": 140.0,
+        "confusion": [[40, 10], [15, 35]],
+    }
+    return EpochRecord(**values | changes)
+
+
+def epochs(**columns: Any) -> list[EpochRecord]:
+    """A history: lists give a value per epoch, anything else is the same in all of them."""
+    length = max(len(values) for values in columns.values() if isinstance(values, list))
+    rows = [
+        {name: values[place] if isinstance(values, list) else values for name, values in columns.items()}
+        for place in range(length)
+    ]
+    return [epoch_record(number, **row) for number, row in enumerate(rows, start=1)]

@@ -1,0 +1,154 @@
+"""The smallest complete backend, in NumPy: it makes everything above the port testable in seconds, and shows how to write one.
+
+Its network looks at the mean colours of a 4 × 4 grid: `stem` and `stage1` are dense layers with ReLU, `head` a dense layer.
+The optimiser is gradient descent with the planned rate, whatever the plan names.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from unfreeze.data.load import Batch
+from unfreeze.errors import ModelError, RunError
+from unfreeze.files import write_json
+from unfreeze.recipe.network import HEAD, STEM, InputContract, Layer, Network, Stage
+from unfreeze.recipe.plan import Phase
+from unfreeze.recipe.recipe import Recipe
+from unfreeze.training.backend import EpochResult, LossSettings, ModelEntry
+
+GRID, UNITS = 4, 16
+CONTRACT = InputContract(side_px=16, crop_fraction=1.0, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
+# Adam's usual rates are too small for plain gradient descent.
+_RATE_FACTOR = 100.0
+
+
+def open_network(recipe: Recipe, classes: tuple[str, ...]) -> NumpyBackend:
+    if recipe.model not in ("tiny", "efficientnet_lite0"):
+        raise ModelError(f"no network '{recipe.model}': this backend has 'tiny'")
+    return NumpyBackend(_initial_weights(recipe.seed, len(classes)), recipe.model, classes, recipe.head.dropout, recipe.seed)
+
+
+def load_model(folder: Path, device: str = "auto", precision: str = "auto") -> NumpyBackend:
+    try:
+        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        weights = {name: np.array(values, np.float32) for name, values in manifest["weights"].items()}
+    except (OSError, ValueError) as error:
+        raise RunError(f"{folder / 'manifest.json'}: can't be read ({error})") from None
+    return NumpyBackend(weights, manifest["name"], tuple(manifest["classes"]), 0.0, 0)
+
+
+def list_models(pattern: str | None = None) -> list[ModelEntry]:
+    return [ModelEntry("tiny", "random")] if pattern is None or pattern.strip("*") in "tiny" else []
+
+
+def describe_network(name: str) -> Network:
+    return _describe(name, _initial_weights(0, 2))
+
+
+class NumpyBackend:
+    device, precision = "cpu", "float32"
+
+    def __init__(
+        self, weights: dict[str, NDArray[np.float32]], name: str, classes: tuple[str, ...], dropout: float, seed: int
+    ) -> None:
+        self.weights = weights
+        self.network = _describe(name, weights)
+        self.environment: dict[str, str] = {}
+        self._classes, self._dropout = classes, dropout
+        self._generator = np.random.default_rng(seed)
+        self._trainable: set[str] = set()
+        self._loss = LossSettings()
+
+    def start_phase(self, phase: Phase, loss: LossSettings) -> None:
+        self._trainable = {layer.path for layer in self.network.split(phase.boundary)[1]}
+        self._loss = loss
+
+    def train_epoch(
+        self, batches: Iterable[Batch], rate: Callable[[int], float], on_step: Callable[[int], None]
+    ) -> EpochResult:
+        sums, pictures = np.zeros(3), 0
+        for step, batch in enumerate(batches):
+            sums += self._step(batch, rate(step) * _RATE_FACTOR)
+            pictures += len(batch.labels)
+            on_step(len(batch.labels))
+        objective, loss, right = (sums / max(pictures, 1)).tolist()
+        return EpochResult(objective, loss, right, pictures)
+
+    def predict(self, batches: Iterable[Batch]) -> NDArray[np.float32]:
+        outputs = [np.empty((0, len(self._classes)), np.float32)]
+        outputs += [_log_softmax(self._forward(_features(batch.images))[-1]) for batch in batches]
+        return np.concatenate(outputs).astype(np.float32)
+
+    def snapshot(self) -> Any:
+        return {name: values.copy() for name, values in self.weights.items()}
+
+    def restore(self, snapshot: Any) -> None:
+        self.weights = {name: values.copy() for name, values in snapshot.items()}
+
+    def save_model(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        weights = {name: values.tolist() for name, values in self.weights.items()}
+        write_json(
+            folder / "manifest.json", {"name": self.network.name, "classes": self._classes, "weights": weights}
+        )
+
+    def _forward(self, features: NDArray[np.float32], mask: Any = 1.0) -> list[NDArray[np.float32]]:
+        first = np.maximum(features @ self.weights[STEM], 0)
+        second = np.maximum(first @ self.weights["stage1"], 0) * mask
+        return [first, second, second @ self.weights[HEAD]]
+
+    def _step(self, batch: Batch, rate: float) -> list[float]:
+        """One step. Objective and loss, each times the pictures, and how many were named right."""
+        features, rows = _features(batch.images), np.arange(len(batch.labels))
+        mask = (self._generator.random((len(rows), UNITS)) >= self._dropout) / (1 - self._dropout)
+        first, second, logits = self._forward(features, mask.astype(np.float32))
+        logs = _log_softmax(logits)
+        target = np.full(logs.shape, self._loss.label_smoothing / logs.shape[1])
+        target[rows, batch.labels] += 1 - self._loss.label_smoothing
+        weights = np.ones(len(rows)) if self._loss.class_weights is None else self._loss.class_weights[batch.labels]
+        weights = (weights / weights.sum())[:, None]
+        to_logits = (np.exp(logs) - target) * weights
+        to_second = to_logits @ self.weights[HEAD].T * mask * (second > 0)
+        to_first = to_second @ self.weights["stage1"].T * (first > 0)
+        gradients = {HEAD: second.T @ to_logits, "stage1": first.T @ to_second, STEM: features.T @ to_first}
+        for name in self._trainable:
+            self.weights[name] = (self.weights[name] - rate * gradients[name]).astype(np.float32)
+        objective, right = -(target * logs * weights).sum(), (logits.argmax(1) == batch.labels).sum()
+        return [float(objective) * len(rows), float(-logs[rows, batch.labels].sum()), float(right)]
+
+
+def _initial_weights(seed: int, classes: int) -> dict[str, NDArray[np.float32]]:
+    generator = np.random.default_rng(seed)
+    shapes = {STEM: (3 * GRID * GRID, UNITS), "stage1": (UNITS, UNITS), HEAD: (UNITS, classes)}
+    return {
+        name: (generator.standard_normal(shape) / np.sqrt(shape[0])).astype(np.float32) for name, shape in shapes.items()
+    }
+
+
+def _describe(name: str, weights: dict[str, NDArray[np.float32]]) -> Network:
+    stages = tuple(
+        Stage(name=stage, layers=(Layer(path=stage, parameters=values.size, counts=True),))
+        for stage, values in weights.items()
+    )
+    return Network(
+        name=name, architecture="tiny", framework="numpy", weights="random weights", pretrained=True, contract=CONTRACT,
+        minimum_side_px=8, stages=stages,
+    )  # fmt: skip
+
+
+def _features(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """uint8 [B, S, S, 3] to the mean colours of a grid, float32 [B, 48], in about -1 … 1."""
+    batch, side = len(images), images.shape[1] // GRID * GRID
+    cells = images[:, :side, :side].reshape(batch, GRID, side // GRID, GRID, side // GRID, 3)
+    pooled = cells.mean(axis=(2, 4)).reshape(batch, -1) / 255
+    return ((pooled - 0.5) / 0.5).astype(np.float32)
+
+
+def _log_softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))

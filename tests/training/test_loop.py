@@ -1,0 +1,174 @@
+"""The loop: phases, best weights back, stopping, plateau, Ctrl-C, NaN. On the NumPy backend or on made-up numbers."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from support import numpy_backend
+from support.folders import class_folder
+from unfreeze.api import Silent
+from unfreeze.data.load import Loader
+from unfreeze.data.scan import scan_for_training
+from unfreeze.errors import TrainingError
+from unfreeze.recipe.plan import Phase, Plan
+from unfreeze.recipe.read import read_recipe
+from unfreeze.training.backend import EpochResult
+from unfreeze.training.history import EpochRecord
+from unfreeze.training.loop import train_plan
+from unfreeze.training.planning import make_plan
+
+
+class Scripted(numpy_backend.NumpyBackend):
+    """Trains on nothing: each epoch adds one to a counter, and the validation loss follows a script."""
+
+    script: list[float]
+    train_losses: list[float] | None = None
+    interrupt_in: int | None = None
+
+    def train_epoch(self, batches: Any, rate: Any, on_step: Any) -> EpochResult:
+        epoch = int(self.weights["stem"][0, 0])
+        self.rates = [*getattr(self, "rates", []), rate(0)]
+        self.weights["stem"] = self.weights["stem"] + np.float32(1)
+        if self.interrupt_in == epoch:
+            raise KeyboardInterrupt
+        return EpochResult(self.train_losses[epoch] if self.train_losses else 1.0, 1.0, 0.5, 10)
+
+    def predict(self, batches: Any) -> Any:
+        pictures = sum(len(batch.labels) for batch in batches)
+        loss = self.script[int(self.weights["stem"][0, 0]) - 1]
+        right, wrong = -loss, math.log(max(1e-9, 1 - math.exp(-loss))) if not math.isnan(loss) else math.nan
+        labels = self.loader_labels
+        rows = np.full((pictures, 2), wrong, np.float32)
+        rows[np.arange(pictures), labels] = right
+        return rows
+
+
+class Listener(Silent):
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def phase_started(self, number: int, phase: Phase, steps_per_epoch: int) -> None:
+        self.said.append(f"start {number} {phase.name}")
+
+    def epoch_done(self, record: EpochRecord, phase: Phase) -> None:
+        self.said.append(f"epoch {record.epoch}{' best' if record.best else ''}")
+
+    def phase_ended(self, phase: Phase, reason: str) -> None:
+        self.said.append(f"end: {reason}")
+
+
+def scripted(tmp_path: Path, script: list[float], **changes: Any) -> tuple[Plan, Scripted, Loader]:
+    class_folder(tmp_path / "photos", {"cat": 8, "dog": 8})
+    recipe = read_recipe(None, {"model": "tiny", **changes})
+    dataset = scan_for_training(tmp_path / "photos", recipe.data, recipe.seed)
+    opened = numpy_backend.open_network(recipe, dataset.classes)
+    opened.weights["stem"][:] = 0
+    backend = Scripted(opened.weights, "tiny", dataset.classes, 0.0, 0)
+    backend.script = script
+    plan = make_plan(recipe, dataset, backend)
+    loader = Loader(dataset, plan.network.contract, plan.batch_size, plan.augment)
+    backend.loader_labels = loader.labels("validation")
+    return plan, backend, loader
+
+
+def counter(backend: Scripted) -> int:
+    """How many epochs the weights have seen."""
+    return int(backend.weights["stem"][0, 0])
+
+
+FEATURES = {"strategy": "feature-extraction", "head_only.schedule.name": "constant"}
+
+
+def test_the_run_ends_on_its_best_epoch(tmp_path: Path) -> None:
+    plan, backend, loader = scripted(tmp_path, [0.9, 0.4, 0.6, 0.5], **FEATURES, **{"head_only.epochs": 4})
+    outcome = train_plan(plan, backend, loader, Listener())
+    assert outcome.best is not None
+    assert (outcome.best.epoch, counter(backend)) == (2, 2)
+    assert [record.best for record in outcome.history] == [True, True, False, False]
+    assert [record.val_loss for record in outcome.history] == pytest.approx([0.9, 0.4, 0.6, 0.5], abs=1e-6)
+
+
+def test_a_phase_stops_after_its_patience_and_the_next_starts_from_the_best(tmp_path: Path) -> None:
+    plan, backend, loader = scripted(
+        tmp_path,
+        # Phase 1 sees counters 1-4 and goes back to 2; phase 2 then goes on with 3, 4.
+        [0.9, 0.4, 0.6, 0.5],
+        strategy="fine-tune-top",
+        **{"head_only.epochs": 9, "head_only.stopping.patience_epochs": 2, "unfrozen.epochs": 2},
+    )
+    listener = Listener()
+    outcome = train_plan(plan, backend, loader, listener)
+    assert listener.said == [
+        "start 1 head only", "epoch 1 best", "epoch 2 best", "epoch 3", "epoch 4", "end: no better for 2 epochs",
+        "start 2 last 2 stages", "epoch 5", "epoch 6", "end: all epochs done",
+    ]  # fmt: skip
+    assert [round(record.val_loss, 3) for record in outcome.history[4:]] == [0.6, 0.5]
+    assert outcome.best is not None and outcome.best.epoch == 2
+    assert counter(backend) == 2
+
+
+def test_accuracy_can_be_watched_instead_of_loss(tmp_path: Path) -> None:
+    # A validation loss above ln 2 means every answer is wrong, below it that every answer is right.
+    plan, backend, loader = scripted(tmp_path, [0.9, 0.6, 0.1], watch="val_accuracy", **FEATURES, **{"head_only.epochs": 3})
+    outcome = train_plan(plan, backend, loader, Listener())
+    assert outcome.best is not None and outcome.best.epoch == 2
+
+
+def test_plateau_lowers_the_rate(tmp_path: Path) -> None:
+    plan, backend, loader = scripted(
+        tmp_path,
+        [0.5, 0.6, 0.6, 0.6, 0.6, 0.6],
+        **FEATURES
+        | {
+            "head_only.schedule.name": "plateau",
+            "head_only.schedule.factor": 0.5,
+            "head_only.schedule.patience_epochs": 1,
+            "head_only.epochs": 6,
+            "head_only.rate": 0.01,
+            "head_only.stopping.patience_epochs": None,
+        },
+    )
+    train_plan(plan, backend, loader, Listener())
+    assert backend.rates == [0.01, 0.01, 0.01, 0.005, 0.005, 0.0025]
+
+
+def test_ctrl_c_brings_the_best_weights_back(tmp_path: Path) -> None:
+    plan, backend, loader = scripted(tmp_path, [0.4, 0.9, 0.9], **FEATURES, **{"head_only.epochs": 5})
+    backend.interrupt_in = 2
+    outcome = train_plan(plan, backend, loader, Listener())
+    assert outcome.interrupted
+    assert (len(outcome.history), counter(backend)) == (2, 1)
+
+
+def test_ctrl_c_in_the_epoch_after_the_best_undoes_that_epoch(tmp_path: Path) -> None:
+    plan, backend, loader = scripted(tmp_path, [0.9, 0.4, 0.9], **FEATURES, **{"head_only.epochs": 5})
+    backend.interrupt_in = 2
+    train_plan(plan, backend, loader, Listener())
+    assert counter(backend) == 2
+
+
+def test_nan_ends_the_phase_with_the_best_weights(tmp_path: Path) -> None:
+    plan, backend, loader = scripted(tmp_path, [0.4, 0.5], **FEATURES, **{"head_only.epochs": 5})
+    backend.train_losses = [1.0, math.nan]
+    listener = Listener()
+    outcome = train_plan(plan, backend, loader, listener)
+    assert outcome.endings == ["the loss became NaN or infinite"]
+    assert (len(outcome.history), counter(backend)) == (1, 1)
+
+
+def test_nan_at_once_is_an_error_with_a_way_out(tmp_path: Path) -> None:
+    plan, backend, loader = scripted(tmp_path, [0.4], **FEATURES)
+    backend.train_losses = [math.inf]
+    with pytest.raises(TrainingError, match=r"NaN or infinite in the first epoch of 'head only', at rate 0\.003.*ten times lower"):
+        train_plan(plan, backend, loader, Listener())
+
+
+def test_the_history_is_given_after_every_epoch(tmp_path: Path) -> None:
+    plan, backend, loader = scripted(tmp_path, [0.9, 0.4], **FEATURES, **{"head_only.epochs": 2})
+    lengths: list[int] = []
+    train_plan(plan, backend, loader, Listener(), lambda history: lengths.append(len(history)))
+    assert lengths == [1, 2]
