@@ -48,9 +48,9 @@ class Silent:
 
     def step_done(self, pictures: int) -> None: ...
 
-    def epoch_done(self, record: EpochRecord, phase: Phase) -> None: ...
+    def epoch_done(self, record: EpochRecord) -> None: ...
 
-    def phase_ended(self, phase: Phase, reason: str) -> None: ...
+    def phase_ended(self, reason: str) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -208,9 +208,7 @@ def open_run(folder: str | Path) -> Run:
         raise RunError(f"{folder}: {run_folder.METRICS} or {run_folder.FINDINGS} isn't as written ({error})") from None
 
 
-def evaluate(
-    run: Run | str | Path, data: str | Path, *, device: str = "auto", progress: Progress | None = None
-) -> Evaluation:
+def evaluate(run: Run | str | Path, data: str | Path, *, device: str = "auto", progress: Progress | None = None) -> Evaluation:
     """Scores a run's model on labelled pictures. Twin of `unfreeze evaluate`.
 
     Args:
@@ -401,9 +399,7 @@ def _files(paths: Sequence[Path]) -> list[Path]:
     files: list[Path] = []
     for path in paths:
         if path.is_dir():
-            files += sorted(
-                file for file in path.rglob("*") if file.is_file() and not file.name.startswith(".")
-            )
+            files += sorted(file for file in path.rglob("*") if file.is_file() and not file.name.startswith("."))
         elif path.is_file():
             files.append(path)
         else:

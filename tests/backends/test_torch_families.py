@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+
 from unfreeze.backends.torch import open_network
 from unfreeze.backends.torch.backend import TorchBackend
 from unfreeze.backends.torch.networks import TESTED, describe_network

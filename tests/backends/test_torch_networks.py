@@ -13,6 +13,7 @@ import timm.data
 import torch
 from PIL import Image
 from sklearn.datasets import load_sample_images
+
 from unfreeze.backends.torch import bundled, list_models, open_network
 from unfreeze.backends.torch.networks import open_base
 from unfreeze.data.load import Batch
@@ -60,7 +61,12 @@ def test_a_bgr_contract_swaps_the_channels() -> None:
     backend = open_network(read_recipe(None, {"model": "resnet18", "weights": "none"}), ("a", "b"))
     swapped = backend.network.contract.model_copy(update={"channel_order": "BGR"})
     other = type(backend)(
-        backend._model, backend.network.model_copy(update={"contract": swapped}), ("a", "b"), backend._head, "cpu", "float32"
+        backend._model,
+        backend.network.model_copy(update={"contract": swapped}),
+        ("a", "b"),
+        backend._head,
+        "cpu",
+        "float32",
     )
     image = np.random.default_rng(0).integers(0, 256, (1, 8, 8, 3), dtype=np.uint8)
     torch.testing.assert_close(other._to_device(image), backend._to_device(image)[:, [2, 1, 0]], rtol=0, atol=0)
@@ -93,7 +99,12 @@ def test_weights_and_contract_from_a_folder_laid_out_like_the_hub(tmp_path: Path
     (tmp_path / "config.json").write_text(json.dumps(config))
     opened = open_base("resnet18", str(tmp_path))
     assert opened.contract == InputContract(
-        side_px=160, interpolation="bilinear", crop_fraction=0.9, crop_mode="squash", mean=(0.1, 0.2, 0.3), std=(0.4, 0.5, 0.6)
+        side_px=160,
+        interpolation="bilinear",
+        crop_fraction=0.9,
+        crop_mode="squash",
+        mean=(0.1, 0.2, 0.3),
+        std=(0.4, 0.5, 0.6),
     )
     assert torch.equal(opened.base.conv1.weight, source.conv1.weight)
     with pytest.raises(ModelError, match=r"holds a resnet18, the model asked for is resnet50: use model: resnet18"):
@@ -137,7 +148,12 @@ def test_a_transformer_is_refused() -> None:
 def test_no_hub_is_a_clear_error_with_ways_out() -> None:
     with pytest.raises(ModelError) as error:
         open_base("resnet18", "pretrained")
-    for part in ("resnet18 can't be had (its hub can't be reached)", "weights: PATH", "model: efficientnet_lite0", "weights: none"):
+    for part in (
+        "resnet18 can't be had (its hub can't be reached)",
+        "weights: PATH",
+        "model: efficientnet_lite0",
+        "weights: none",
+    ):
         assert part in str(error.value)
 
 
@@ -182,7 +198,11 @@ def test_the_new_head_is_pooling_dense_dropout_dense() -> None:
     head = open_network(read_recipe(None, changes), ("a", "b", "c"))._model.new_head
     kinds = [type(module).__name__ for module in head]
     assert kinds == ["Linear", "ReLU", "Dropout", "Linear", "ReLU", "Dropout", "Linear"]
-    assert [(m.in_features, m.out_features) for m in head if isinstance(m, torch.nn.Linear)] == [(512, 64), (64, 32), (32, 3)]
+    assert [(m.in_features, m.out_features) for m in head if isinstance(m, torch.nn.Linear)] == [
+        (512, 64),
+        (64, 32),
+        (32, 3),
+    ]
     assert {m.p for m in head if isinstance(m, torch.nn.Dropout)} == {0.4}
     limit = (6 / (512 + 64)) ** 0.5
     assert 0.9 * limit < head.hidden1.weight.abs().max() <= limit

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+
 from unfreeze.backends.torch import load_model, open_network
 from unfreeze.backends.torch.backend import TorchBackend
 from unfreeze.backends.torch.machine import choose_precision
@@ -58,7 +59,9 @@ def test_adam_with_l2_is_not_adamw() -> None:
     assert after_steps(planned("adam", l2=0.3), 1)[0][0, 0].item() == pytest.approx(2.0 - RATE, rel=1e-4)
 
 
-@pytest.mark.parametrize("settings", [planned("adamw", weight_decay=0.5), planned("adam", l2=0.5), planned("sgd", l2=0.5)])
+@pytest.mark.parametrize(
+    "settings", [planned("adamw", weight_decay=0.5), planned("adam", l2=0.5), planned("sgd", l2=0.5)]
+)
 def test_biases_are_left_alone(settings: PlannedOptimizer) -> None:
     none = planned(settings.name)
     assert torch.equal(after_steps(settings)[1], after_steps(none)[1])
@@ -76,13 +79,21 @@ def test_norms_and_frozen_parameters_get_no_decay() -> None:
 
 
 def opened(**changes: object) -> TorchBackend:
-    changes = {"model": "mobilenetv3_small_050", "weights": "none", "strategy": "gradual", "head.dropout": 0.0, **changes}
+    changes = {
+        "model": "mobilenetv3_small_050",
+        "weights": "none",
+        "strategy": "gradual",
+        "head.dropout": 0.0,
+        **changes,
+    }
     return open_network(read_recipe(None, changes), ("a", "b", "c"))
 
 
 def batch(count: int = 6) -> Batch:
     generator = np.random.default_rng(0)
-    return Batch(generator.integers(0, 256, (count, 64, 64, 3), dtype=np.uint8), (np.arange(count) % 3).astype(np.int64))
+    return Batch(
+        generator.integers(0, 256, (count, 64, 64, 3), dtype=np.uint8), (np.arange(count) % 3).astype(np.int64)
+    )
 
 
 def train_down_to(backend: TorchBackend, boundary: str, rate: float, **settings: object) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+
 from support import numpy_backend
 from unfreeze.backends import torch as torch_backend
 from unfreeze.data.load import Batch
@@ -40,7 +41,14 @@ def opened(request: pytest.FixtureRequest, package: ModuleType) -> Open:
 
     def open_(**changes: Any) -> tuple[Backend, tuple[Phase, ...]]:
         recipe: Recipe = read_recipe(
-            None, {"model": model, "weights": "none", "precision": "float32", "unfrozen.schedule.name": "constant", **changes}
+            None,
+            {
+                "model": model,
+                "weights": "none",
+                "precision": "float32",
+                "unfrozen.schedule.name": "constant",
+                **changes,
+            },
         )
         backend: Backend = package.open_network(recipe, CLASSES)
         return backend, make_phases(backend.network, recipe)

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from support.folders import noisy_pixels, write_picture
 
+from support.folders import noisy_pixels, write_picture
 from unfreeze.data import picture
 from unfreeze.data.picture import colour_mode, decode, read_picture
 from unfreeze.errors import DataError
@@ -78,7 +78,7 @@ def test_of_several_frames_the_first(format: str) -> None:
     assert np.abs(pixels(content).astype(int) - (200, 0, 0)).max() <= (2 if format == "MPO" else 0)
 
 
-# A matrix that no rotation or reflection leaves as it is, and where the pixel of each orientation's file must come from.
+# A matrix that no rotation or reflection leaves as it is, and what a file of each orientation stores of it.
 UPRIGHT = np.arange(6, dtype=np.uint8).reshape(2, 3) * 40
 STORED = {
     1: UPRIGHT,
@@ -113,6 +113,7 @@ def test_exif_orientation_of_a_jpeg() -> None:
     assert values[16:, :, 0].max() < 5
 
 
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF:UserWarning")
 @pytest.mark.parametrize("exif", [b"garbage here", b"II*\0\x08\0\0\0\xff\xff", b"", b"MM\0*\xff\xff\xff\xff"])
 def test_damaged_exif_does_not_cost_the_picture(exif: bytes) -> None:
     # Pillow's exif_transpose raises on the first of these.
@@ -269,7 +270,8 @@ def test_empty() -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"hello", b"P6 1 1 255 abc", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", b"\xff\xd8", b"\0" * 99]
+    "content",
+    [b"hello", b"P6 1 1 255 abc", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", b"\xff\xd8", b"\0" * 99],
 )
 def test_not_a_picture_of_these_formats(content: bytes) -> None:
     with pytest.raises(DataError) as caught:

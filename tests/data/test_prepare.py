@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 from PIL import Image
-from support.folders import noisy_pixels
 
+from support.folders import noisy_pixels
 from unfreeze.data import prepare as module
 from unfreeze.data.prepare import FILTERS, prepare
 from unfreeze.recipe.network import InputContract

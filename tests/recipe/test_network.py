@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from support.made_up import small_network
 
+from support.made_up import small_network
 from unfreeze.errors import RecipeError
 from unfreeze.recipe.network import InputContract
 
@@ -44,9 +44,7 @@ def test_split_loses_no_layer(boundary):
     assert frozen + trainable == NETWORK.layers
 
 
-@pytest.mark.parametrize(
-    ("boundary", "nearest"), [("stage_2", "stage2"), ("layer2.conv3", "layer2.conv2"), ("haed", "head")]
-)
+@pytest.mark.parametrize(("boundary", "nearest"), [("stage_2", "stage2"), ("layer2.conv3", "layer2.conv2"), ("haed", "head")])
 def test_unknown_boundary_names_the_nearest_and_the_stages(boundary, nearest):
     with pytest.raises(RecipeError) as caught:
         NETWORK.split(boundary)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from support.made_up import small_network
 from unfreeze.errors import RecipeError
 from unfreeze.recipe.read import parse_assignment, preset_names, read_recipe
 from unfreeze.recipe.recipe import Recipe
 from unfreeze.recipe.strategies import make_phases
-from support.made_up import small_network
 
 
 def message(source, changes=None):
@@ -125,8 +125,8 @@ def test_mistakes_of_changes_and_file_come_together(tmp_path):
     assert message(path, {"seed.x": 1, "head.dropuot": 2}) == (
         f"3 mistakes in {path}:\n"
         "  seed.x: seed is a value and has no parts\n"
-        "  modle: there is no such key. Did you mean 'model'?\n"
-        "  head.dropuot: there is no such key. Did you mean 'dropout'?"
+        "  head.dropuot: there is no such key. Did you mean 'dropout'?\n"
+        "  modle: there is no such key. Did you mean 'model'?"
     )
 
 

@@ -7,8 +7,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
-from support.made_up import small_network, small_plan
 
+from support.made_up import small_network, small_plan
 from unfreeze.errors import RecipeError, UnfreezeError
 from unfreeze.recipe.plan import Plan
 from unfreeze.recipe.read import preset_names, read_recipe, validate_recipe, write_yaml
@@ -288,9 +288,7 @@ def recipes():
         {"name": st.sampled_from(["constant", "step", "cosine", "plateau"]), "floor": open_unit},
         optional={"warmup_epochs": st.floats(0, 5), "factor": st.floats(0.01, 0.99)},
     )
-    phase = st.fixed_dictionaries(
-        {"epochs": st.integers(1, 1000), "rate": small, "optimizer": decay, "schedule": schedule}
-    )
+    phase = st.fixed_dictionaries({"epochs": st.integers(1, 1000), "rate": small, "optimizer": decay, "schedule": schedule})
     # Without line ends: PyYAML writes some of them as they are and folds them to a space on reading.
     names = st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), min_size=1)
     return st.fixed_dictionaries(

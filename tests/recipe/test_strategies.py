@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.made_up import small_network
 
+from support.made_up import small_network
 from unfreeze.errors import RecipeError
 from unfreeze.recipe.read import validate_recipe
 from unfreeze.recipe.strategies import DEFAULT_STAGES, DEFAULT_WEIGHT_DECAY, STRATEGIES, make_phases

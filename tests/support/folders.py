@@ -50,7 +50,7 @@ def write_picture(
 def class_folder(
     root: Path, counts: Mapping[str, int], size: tuple[int, int] = (32, 32), ending: str = ".png", first_seed: int = 0
 ) -> Path:
-    """Writes `root/<class>/<number><ending>`, `counts[class]` pictures of each, no two alike; 0 makes an empty folder."""
+    """Writes `root/<class>/<number><ending>`, `counts[class]` of each, no two alike; 0 makes an empty folder."""
     seed = first_seed
     for colour, (label, count) in enumerate(counts.items()):
         (root / label).mkdir(parents=True, exist_ok=True)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
+
+import numpy as np
+from PIL import Image
 
 from unfreeze.recipe.network import InputContract, Layer, Network, Stage
 from unfreeze.recipe.plan import Plan, PlannedData
@@ -53,7 +57,7 @@ def small_plan(recipe: Recipe | None = None, classes: tuple[str, ...] = ("cat", 
             fingerprint="f1a9",
             classes=classes,
             counts={split: dict.fromkeys(classes, count) for split, count in counts.items()},
-            left_out=2,
+            left_out={"a/broken.jpg": "the file is empty (0 bytes)", "notes.txt": "not inside a class folder"},
             decisions=("split by us, seed 0",),
         ),
         "batch_size": 32,
@@ -93,10 +97,14 @@ def epoch_record(epoch: int = 1, **changes: Any) -> EpochRecord:
 
 
 def epochs(**columns: Any) -> list[EpochRecord]:
-    """A history: lists give a value per epoch, anything else is the same in all of them."""
-    length = max(len(values) for values in columns.values() if isinstance(values, list))
-    rows = [
-        {name: values[place] if isinstance(values, list) else values for name, values in columns.items()}
-        for place in range(length)
-    ]
+    """A history: lists give a value per epoch, anything else (and the confusion matrix) is the same in all of them."""
+    listed = {name: values for name, values in columns.items() if isinstance(values, list) and name != "confusion"}
+    length = max(len(values) for values in listed.values())
+    rows = [columns | {name: values[place] for name, values in listed.items()} for place in range(length)]
     return [epoch_record(number, **row) for number, row in enumerate(rows, start=1)]
+
+
+def pixels_of(path: Path) -> np.ndarray:
+    """A picture as int64 [H, W, 3], RGB, 0–255."""
+    with Image.open(path) as picture:
+        return np.asarray(picture.convert("RGB"), np.int64)

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
 from unfreeze.data.load import Batch
 from unfreeze.errors import ModelError, RunError
 from unfreeze.files import write_json
@@ -93,9 +94,7 @@ class NumpyBackend:
     def save_model(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         weights = {name: values.tolist() for name, values in self.weights.items()}
-        write_json(
-            folder / "manifest.json", {"name": self.network.name, "classes": self._classes, "weights": weights}
-        )
+        write_json(folder / "manifest.json", {"name": self.network.name, "classes": self._classes, "weights": weights})
 
     def _forward(self, features: NDArray[np.float32], mask: Any = 1.0) -> list[NDArray[np.float32]]:
         first = np.maximum(features @ self.weights[STEM], 0)
@@ -125,15 +124,12 @@ class NumpyBackend:
 def _initial_weights(seed: int, classes: int) -> dict[str, NDArray[np.float32]]:
     generator = np.random.default_rng(seed)
     shapes = {STEM: (3 * GRID * GRID, UNITS), "stage1": (UNITS, UNITS), HEAD: (UNITS, classes)}
-    return {
-        name: (generator.standard_normal(shape) / np.sqrt(shape[0])).astype(np.float32) for name, shape in shapes.items()
-    }
+    return {name: (generator.standard_normal(shape) / np.sqrt(shape[0])).astype(np.float32) for name, shape in shapes.items()}
 
 
 def _describe(name: str, weights: dict[str, NDArray[np.float32]]) -> Network:
     stages = tuple(
-        Stage(name=stage, layers=(Layer(path=stage, parameters=values.size, counts=True),))
-        for stage, values in weights.items()
+        Stage(name=stage, layers=(Layer(path=stage, parameters=values.size, counts=True),)) for stage, values in weights.items()
     )
     return Network(
         name=name, architecture="tiny", framework="numpy", weights="random weights", pretrained=True, contract=CONTRACT,

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from support import numpy_backend
 from support.folders import class_folder
 from unfreeze.api import Silent
@@ -54,10 +55,10 @@ class Listener(Silent):
     def phase_started(self, number: int, phase: Phase, steps_per_epoch: int) -> None:
         self.said.append(f"start {number} {phase.name}")
 
-    def epoch_done(self, record: EpochRecord, phase: Phase) -> None:
+    def epoch_done(self, record: EpochRecord) -> None:
         self.said.append(f"epoch {record.epoch}{' best' if record.best else ''}")
 
-    def phase_ended(self, phase: Phase, reason: str) -> None:
+    def phase_ended(self, reason: str) -> None:
         self.said.append(f"end: {reason}")
 
 
@@ -113,7 +114,9 @@ def test_a_phase_stops_after_its_patience_and_the_next_starts_from_the_best(tmp_
 
 def test_accuracy_can_be_watched_instead_of_loss(tmp_path: Path) -> None:
     # A validation loss above ln 2 means every answer is wrong, below it that every answer is right.
-    plan, backend, loader = scripted(tmp_path, [0.9, 0.6, 0.1], watch="val_accuracy", **FEATURES, **{"head_only.epochs": 3})
+    plan, backend, loader = scripted(
+        tmp_path, [0.9, 0.6, 0.1], watch="val_accuracy", **FEATURES, **{"head_only.epochs": 3}
+    )
     outcome = train_plan(plan, backend, loader, Listener())
     assert outcome.best is not None and outcome.best.epoch == 2
 
@@ -125,6 +128,7 @@ def test_plateau_lowers_the_rate(tmp_path: Path) -> None:
         **FEATURES
         | {
             "head_only.schedule.name": "plateau",
+            "head_only.schedule.warmup_epochs": 0,
             "head_only.schedule.factor": 0.5,
             "head_only.schedule.patience_epochs": 1,
             "head_only.epochs": 6,
@@ -163,7 +167,9 @@ def test_nan_ends_the_phase_with_the_best_weights(tmp_path: Path) -> None:
 def test_nan_at_once_is_an_error_with_a_way_out(tmp_path: Path) -> None:
     plan, backend, loader = scripted(tmp_path, [0.4], **FEATURES)
     backend.train_losses = [math.inf]
-    with pytest.raises(TrainingError, match=r"NaN or infinite in the first epoch of 'head only', at rate 0\.003.*ten times lower"):
+    with pytest.raises(
+        TrainingError, match=r"NaN or infinite in the first epoch of 'head only', at rate 0\.003.*ten times lower"
+    ):
         train_plan(plan, backend, loader, Listener())
 
 

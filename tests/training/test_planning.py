@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from support import numpy_backend
 from support.folders import class_folder
 from unfreeze.data.scan import scan_for_training
@@ -79,6 +80,4 @@ def test_random_weights_are_remarked(folder: Path) -> None:
     backend = numpy_backend.open_network(recipe, dataset.classes)
     backend.network = backend.network.model_copy(update={"pretrained": False})
     plan = make_plan(recipe, dataset, backend)
-    assert plan.remarks == (
-        "random weights: its frozen stages know nothing, so scores say little about fine-tuning",
-    )
+    assert plan.remarks == ("random weights: its frozen stages know nothing, so scores say little about fine-tuning",)

@@ -27,16 +27,16 @@ def demo(
 ) -> None:
     """Do it all, offline: 1,797 handwritten digits, a network pretrained on ImageNet, two strategies compared."""
     from unfreeze import api
-    from unfreeze.cli.show import console, show_inspection, show_plan, show_run
+    from unfreeze.cli.show import say, show_inspection, show_plan, show_run
     from unfreeze.cli.watch import scan_progress, watching
     from unfreeze.data.digits import write_digits
     from unfreeze.training.run_folder import new_run_folder
 
     started = time.perf_counter()
     folder = new_run_folder(out, Path("demo"), "digits")
-    say = (lambda _: None) if quiet else console().print
+    tell = (lambda _: None) if quiet else say
     pictures = folder / "pictures"
-    say(f"[bold]unfreeze inspect {pictures}[/]\n")
+    tell(f"[bold]unfreeze inspect {pictures}[/]\n")
     write_digits(pictures)
     with scan_progress(quiet) as progress:
         inspection = api.inspect(pictures, progress=progress)
@@ -44,7 +44,7 @@ def demo(
         show_inspection(inspection)
     runs = {}
     for strategy in ("feature-extraction", "fine-tune-top"):
-        say(f"\n[bold]unfreeze train {pictures} --strategy {strategy}[/]\n")
+        tell(f"\n[bold]unfreeze train {pictures} --strategy {strategy}[/]\n")
         with watching(quiet) as watcher:
             runs[strategy] = api.train(
                 pictures,
@@ -57,9 +57,9 @@ def demo(
         if runs[strategy].interrupted:
             raise typer.Exit(130)
     show_run(runs["fine-tune-top"])
-    say(f"\nThe same pictures, the same network, two strategies ({time.perf_counter() - started:.0f} s in all):")
+    tell(f"\nThe same pictures, the same network, two strategies ({time.perf_counter() - started:.0f} s in all):")
     for strategy, run in runs.items():
         assert run.test is not None  # the digits have test pictures
         low, high = run.test.interval
-        say(f"  {strategy:20s} test accuracy {run.test.accuracy:.1%} (95 % interval {low:.1%} to {high:.1%})")
-    say("\nNow with your own pictures, one folder per class: [bold]unfreeze train FOLDER[/]")
+        tell(f"  {strategy:20s} test accuracy {run.test.accuracy:.1%} (95 % interval {low:.1%} to {high:.1%})")
+    tell("\nNow with your own pictures, one folder per class: [bold]unfreeze train FOLDER[/]")

@@ -6,7 +6,7 @@ from unfreeze.cli.options import DataArgument, DeviceOption, RunArgument
 
 
 def evaluate(run: RunArgument, data: DataArgument, device: DeviceOption = "auto") -> None:
-    """Score a run's model on labelled pictures: accuracy with its interval, per class, confusion matrix. In Python: unfreeze.evaluate."""
+    """Score a run's model on labelled pictures: accuracy, per class, confusion matrix. In Python: unfreeze.evaluate."""
     from unfreeze import api
     from unfreeze.cli.show import show_left_out, show_scores
     from unfreeze.cli.watch import scan_progress

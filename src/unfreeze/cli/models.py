@@ -11,7 +11,8 @@ from unfreeze.errors import ModelError
 
 def models(
     name: Annotated[
-        str | None, typer.Argument(help="A network, for its stages and input contract; or a pattern with *, for a list.")
+        str | None,
+        typer.Argument(help="A network, for its stages and input contract; or a pattern with *, for a list."),
     ] = None,
     framework: Annotated[str, typer.Option(help="torch.")] = "torch",
 ) -> None:

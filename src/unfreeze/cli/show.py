@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,18 +14,25 @@ from unfreeze.api import Prediction, Run
 from unfreeze.data.dataset import LeftOut
 from unfreeze.data.summary import Inspection
 from unfreeze.diagnosis.finding import Finding
-from unfreeze.recipe.network import Network
+from unfreeze.recipe.network import InputContract, Network
 from unfreeze.recipe.plan import Phase, Plan
 from unfreeze.training.backend import ModelEntry
 from unfreeze.training.scores import Scores
 
 _BAR_WIDTH = 30
 _MOST_LISTED = 20
+# Rich takes 80 columns where there is no terminal, which folds tables that nobody's window folds.
+_PIPE_WIDTH = 140
 
 
 def console() -> Console:
     """Where output goes. Highlighting is off, so that a file name with a number in it isn't coloured."""
-    return Console(highlight=False)
+    return Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
+
+
+def say(line: str = "") -> None:
+    """One line, never broken: a path must stay whole to be copied."""
+    console().print(line, soft_wrap=True)
 
 
 def show_inspection(inspection: Inspection) -> None:
@@ -44,13 +52,13 @@ def show_inspection(inspection: Inspection) -> None:
     out.print(table)
     small, median, large = inspection.sides_px
     modes = ", ".join(f"{count} {mode}" for mode, count in inspection.modes.items())
-    out.print(f"\n{inspection.pictures} pictures in {len(inspection.classes)} classes")
-    out.print(f"largest class / smallest: {inspection.imbalance:.1f}")
-    out.print(f"short side: {small} to {large} px, median {median}; colour: {modes}")
+    say(f"\n{inspection.pictures} pictures in {len(inspection.classes)} classes")
+    say(f"largest class / smallest: {inspection.imbalance:.1f}")
+    say(f"short side: {small} to {large} px, median {median}; colour: {modes}")
     if inspection.identical:
-        out.print(f"{inspection.identical} pictures have a byte-identical twin")
+        say(f"{inspection.identical} pictures have a byte-identical twin")
     for decision in inspection.decisions:
-        out.print(f"note: {escape(decision)}")
+        say(f"note: {escape(decision)}")
     show_left_out(inspection.left_out)
 
 
@@ -58,25 +66,24 @@ def show_left_out(left_out: Sequence[LeftOut]) -> None:
     """The files that aren't used, with reasons; a long list is cut and says so."""
     if not left_out:
         return
-    out = console()
-    out.print(f"{len(left_out)} files left out:")
+    say(f"{_count(len(left_out), 'file')} left out:")
     for file in left_out[:_MOST_LISTED]:
-        out.print(f"  {escape(_printable(file.name))}: {escape(_printable(file.reason))}")
+        say(f"  {escape(_printable(file.name))}: {escape(_printable(file.reason))}")
     if len(left_out) > _MOST_LISTED:
-        out.print(f"  … and {len(left_out) - _MOST_LISTED} more")
+        say(f"  … and {len(left_out) - _MOST_LISTED} more")
 
 
 def show_plan(plan: Plan) -> None:
     """Every value of a plan that a person decides about."""
     out = console()
     network, contract = plan.network, plan.network.contract
-    counts = {split: sum(counts.values()) for split, counts in plan.data.counts.items()}
+    sizes = [f"{sum(counts.values())} {split}" for split, counts in plan.data.counts.items()]
+    still = plan.phases[-1].batchnorm == "frozen"
     facts = {
-        "data": f"{plan.data.root}: " + ", ".join(f"{count} {split}" for split, count in counts.items())
-        + f", {len(plan.data.classes)} classes" + (f", {plan.data.left_out} files left out" if plan.data.left_out else ""),
+        "data": f"{plan.data.root}: {', '.join(sizes)}, {len(plan.data.classes)} classes",
         "network": f"{network.name}, {network.parameters:,} parameters; {network.weights}",
         "input": f"{contract.side_px} × {contract.side_px} {contract.channel_order}, {contract.interpolation},"
-        f" crop {contract.crop_fraction:g} ({contract.crop_mode}), mean {_numbers(contract.mean)}, std {_numbers(contract.std)}",
+        f" {_crop(contract)}, mean {_numbers(contract.mean)}, std {_numbers(contract.std)}",
         "head": " → ".join(
             ["global average pooling", *(f"dense {units} → ReLU → dropout {plan.head.dropout:g}" for units in plan.head.hidden)]
             + ([] if plan.head.hidden else [f"dropout {plan.head.dropout:g}"]) + [f"dense {len(plan.data.classes)}"]
@@ -86,7 +93,7 @@ def show_plan(plan: Plan) -> None:
         "imbalance": _imbalance(plan),
         "loss": f"cross-entropy, label smoothing {plan.label_smoothing:g}; best epoch by {plan.watch}",
         "batch": f"{plan.batch_size} pictures, {plan.steps_per_epoch} steps an epoch, {plan.loader_threads} loader threads",
-        "BatchNorm": "statistics of unfrozen stages " + ("stay as pretrained" if plan.phases[-1].batchnorm == "frozen" else "follow the batches"),
+        "BatchNorm": f"statistics of unfrozen stages {'stay as pretrained' if still else 'follow the batches'}",
         "computes on": f"{plan.device} in {plan.precision}, seed {plan.seed}",
     }  # fmt: skip
     table = Table(box=None, show_header=False, pad_edge=False)
@@ -96,20 +103,21 @@ def show_plan(plan: Plan) -> None:
         table.add_row(name, escape(fact))
     out.print(table)
     for decision in plan.data.decisions:
-        out.print(f"note: {escape(decision)}")
+        say(f"note: {escape(decision)}")
     for remark in plan.remarks:
-        out.print(f"[bold yellow]note:[/] {escape(remark)}")
-    out.print(f"\nstrategy [bold]{plan.strategy}[/]:")
+        say(f"[bold yellow]note:[/] {escape(remark)}")
+    show_left_out([LeftOut(name, reason) for name, reason in plan.data.left_out.items()])
+    say(f"\nstrategy [bold]{plan.strategy}[/]:")
     out.print(_phases(plan.phases))
 
 
 def show_network(network: Network) -> None:
     """A network's input contract and stages."""
-    out, contract = console(), network.contract
-    out.print(f"[bold]{escape(network.name)}[/] ({network.framework}: {escape(network.architecture)})")
-    out.print(
+    contract = network.contract
+    say(f"[bold]{escape(network.name)}[/] ({network.framework}: {escape(network.architecture)})")
+    say(
         f"input {contract.side_px} × {contract.side_px} {contract.channel_order} (at least {network.minimum_side_px}),"
-        f" {contract.interpolation}, crop {contract.crop_fraction:g} ({contract.crop_mode}),"
+        f" {contract.interpolation}, {_crop(contract)},"
         f" mean {_numbers(contract.mean)}, std {_numbers(contract.std)}"
     )
     table = Table(box=None, pad_edge=False)
@@ -118,8 +126,8 @@ def show_network(network: Network) -> None:
     for stage in network.stages:
         layers = stage.layers
         table.add_row(stage.name, str(len(layers)), f"{stage.parameters:,}", layers[0].path, layers[-1].path)
-    out.print(table)
-    out.print("The head shown is for two classes.")
+    console().print(table)
+    say("The head shown is for two classes.")
 
 
 def show_models(entries: Sequence[ModelEntry], tested_only: bool) -> None:
@@ -132,7 +140,7 @@ def show_models(entries: Sequence[ModelEntry], tested_only: bool) -> None:
         table.add_row(escape(entry.name), escape(entry.weights))
     out.print(table)
     if tested_only:
-        out.print(
+        say(
             "\nThese are tested; any other CNN of timm works by its name: unfreeze models 'resnet*' lists more,"
             " unfreeze models resnet50 shows one."
         )
@@ -142,7 +150,7 @@ def show_scores(scores: Scores, name: str) -> None:
     """Accuracy with its interval, per class, and the confusion matrix."""
     out = console()
     low, high = scores.interval
-    out.print(
+    say(
         f"[bold]{escape(name)}: accuracy {scores.accuracy:.1%}[/]"
         f" (95 % interval {low:.1%} to {high:.1%}, Wilson; {scores.pictures} pictures, loss {scores.loss:.3f})"
     )
@@ -158,38 +166,38 @@ def show_scores(scores: Scores, name: str) -> None:
 
 def show_run(run: Run) -> None:
     """How a training ended, and what to do next."""
-    out = console()
-    out.print()
+    say()
     if run.interrupted:
-        kept = f"the weights of epoch {run.best_epoch}, the best so far, are" if run.best_epoch else "the weights as they were are"
-        out.print(f"[bold]Interrupted:[/] {kept} kept. Nothing was scored on test pictures.")
+        kept = (
+            f"the weights of epoch {run.best_epoch}, the best so far, are" if run.best_epoch else "the weights as they were are"
+        )
+        say(f"[bold]Interrupted:[/] {kept} kept. Nothing was scored on test pictures.")
     elif run.test is not None:
         show_scores(run.test, "test")
     elif run.validation is not None:
         show_scores(run.validation, "validation")
     if run.best_epoch is not None and not run.interrupted:
-        out.print(f"The weights are those of epoch {run.best_epoch} of {len(run.history)}, the best by {run.plan.watch}.")
+        say(f"The weights are those of epoch {run.best_epoch} of {len(run.history)}, the best by {run.plan.watch}.")
     for finding in run.findings:
-        out.print(_finding(finding))
+        say(_finding(finding))
     for remark in run.plan.remarks:
-        out.print(f"[bold yellow]note:[/] {escape(remark)}")
+        say(f"[bold yellow]note:[/] {escape(remark)}")
     folder = escape(str(run.folder))
-    out.print(f"\nrun folder: {folder}")
-    out.print(f"look at     {folder}/report.html and {folder}/curves.png")
-    out.print(f"predict     unfreeze predict {folder} PICTURES --to predictions.csv")
-    out.print(f"score       unfreeze evaluate {folder} FOLDER")
+    say(f"\nrun folder: {folder}")
+    say(f"look at     {folder}/report.html and {folder}/curves.png")
+    say(f"predict     unfreeze predict {folder} PICTURES --to predictions.csv")
+    say(f"score       unfreeze evaluate {folder} FOLDER")
 
 
 def show_predictions(predictions: Sequence[Prediction], to: Path | None) -> None:
     """One line per picture, or a count where they went to a file."""
-    out = console()
     unreadable = [prediction for prediction in predictions if prediction.label is None]
     if to is None:
         for prediction in predictions:
             if prediction.label is not None:
-                out.print(f"{escape(_printable(str(prediction.path)))}: {escape(prediction.label)} ({prediction.confidence:.1%})")
+                say(f"{escape(_printable(str(prediction.path)))}: {escape(prediction.label)} ({prediction.confidence:.1%})")
     else:
-        out.print(f"{len(predictions) - len(unreadable)} pictures named: {escape(str(to))}")
+        say(f"{_count(len(predictions) - len(unreadable), 'picture')} named: {escape(str(to))}")
     show_left_out([LeftOut(str(prediction.path), prediction.error or "") for prediction in unreadable])
 
 
@@ -231,7 +239,7 @@ def _schedule(phase: Phase) -> str:
 
 def _optimizer(phase: Phase) -> str:
     optimizer = phase.optimizer
-    parts = [optimizer.name]
+    parts: list[str] = [optimizer.name]
     parts += [f"momentum {optimizer.momentum:g}"] if optimizer.name == "sgd" else []
     parts += [f"decay {optimizer.weight_decay:g}"] if optimizer.weight_decay else []
     parts += [f"L2 {optimizer.l2:g}"] if optimizer.l2 else []
@@ -264,6 +272,14 @@ def _finding(finding: Finding) -> str:
     if finding.remedy:
         line += " Try " + " ".join(f"--set {name}={value}" for name, value in finding.remedy.items())
     return line
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _crop(contract: InputContract) -> str:
+    return f"crop {contract.crop_fraction:g} ({contract.crop_mode})"
 
 
 def _numbers(values: Sequence[float]) -> str:

@@ -58,15 +58,15 @@ class PlainWatcher(Silent):
             f"\nphase {number}: {phase.name}, {phase.epochs} epochs of {steps_per_epoch} steps, training from {phase.boundary}"
         )
 
-    def epoch_done(self, record: EpochRecord, phase: Phase) -> None:
+    def epoch_done(self, record: EpochRecord) -> None:
         self._say(
             f"  epoch {record.epoch:3d}  train loss {record.train_loss:.3f} acc {record.train_accuracy:.3f}"
             f"  val loss {record.val_loss:.3f} acc {record.val_accuracy:.3f}  rate {record.rate:.1e}"
             f"  {record.pictures_per_second:.0f} pictures/s{'  best' if record.best else ''}"
         )
 
-    def phase_ended(self, phase: Phase, reason: str) -> None:
-        self._say(f"  {phase.name} ended: {reason}")
+    def phase_ended(self, reason: str) -> None:
+        self._say(f"  ended: {reason}")
 
     def _say(self, line: str) -> None:
         print(line, flush=True)
@@ -108,7 +108,7 @@ class TerminalWatcher(Silent):
         speed = f"{self._pictures / elapsed:.0f} pictures/s" if elapsed > 1 else ""
         self._bar.update(self._task, advance=1, speed=speed)
 
-    def epoch_done(self, record: EpochRecord, phase: Phase) -> None:
+    def epoch_done(self, record: EpochRecord) -> None:
         self._table.add_row(
             str(record.epoch),
             record.phase_name,
@@ -121,5 +121,5 @@ class TerminalWatcher(Silent):
             "best" if record.best else "",
         )
 
-    def phase_ended(self, phase: Phase, reason: str) -> None:
+    def phase_ended(self, reason: str) -> None:
         self._bar.update(self._task, speed=reason)

@@ -62,9 +62,7 @@ def read_layout(root: Path) -> Layout:
     if root.is_file():
         return _read_manifest(root)
     if not root.is_dir():
-        raise DataError(
-            f"{root}: there is no such folder. Give a folder with one folder of pictures per class, or a CSV file."
-        )
+        raise DataError(f"{root}: there is no such folder. Give a folder with one folder of pictures per class, or a CSV file.")
     split_folders = [folder for folder in _folders(root) if _is_split_folder(folder)]
     with_train = any(SPLIT_FOLDERS[folder.name.lower()] == "train" for folder in split_folders)
     # val/cat and test/cat alone are splits too, not the classes `val` and `test`.
@@ -92,9 +90,7 @@ def _read_split_folders(root: Path, split_folders: list[Path]) -> Layout:
     for folder in split_folders:
         split = SPLIT_FOLDERS[folder.name.lower()]
         if split in by_split:
-            raise DataError(
-                f"{root}: both {by_split[split]}/ and {folder.name}/ mean the {split} split: keep one of them"
-            )
+            raise DataError(f"{root}: both {by_split[split]}/ and {folder.name}/ mean the {split} split: keep one of them")
         by_split[split] = folder.name
     others = [folder.name for folder in _folders(root) if folder not in split_folders]
     if others:
@@ -145,16 +141,13 @@ def _check_columns(path: Path, columns: list[str]) -> None:
     if unknown or not {"path", "label"} <= set(columns):
         hint = "".join(did_you_mean(column, _MANIFEST_COLUMNS) for column in unknown)
         raise DataError(
-            f"{path}: its columns are {', '.join(columns) or 'none'}; a manifest has path,label"
-            f" and may have split,group.{hint}"
+            f"{path}: its columns are {', '.join(columns) or 'none'}; a manifest has path,label and may have split,group.{hint}"
         )
 
 
 def _manifest_row(path: Path, line: int, row: Mapping[str | None, Any]) -> Found:
     if None in row:  # where DictReader puts what is left over
-        raise DataError(
-            f"{path}, line {line}: more values than columns: put a value that holds a comma in double quotes"
-        )
+        raise DataError(f"{path}, line {line}: more values than columns: put a value that holds a comma in double quotes")
     picture, label = (row["path"] or "").strip(), (row["label"] or "").strip()
     if not picture or not label:
         raise DataError(f"{path}, line {line}: path and label must both be given, got '{picture}' and '{label}'")
@@ -213,7 +206,7 @@ def _why_no_picture(path: Path) -> str | None:
     if path.name.startswith(".") or path.name.lower() in _SYSTEM_FILES:
         return "a hidden or system file"
     # A pipe would be waited on for ever. A link that leads nowhere goes on, and is left out with the system's reason.
-    return "a pipe or device, not a file" if path.exists() and not path.is_file() else None
+    return "a pipe or device, not a file" if not path.is_file() and path.exists() else None
 
 
 def _name(path: Path, root: Path) -> str:

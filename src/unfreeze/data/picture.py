@@ -69,9 +69,7 @@ def decode(content: bytes, name: str | Path) -> Image.Image:
         raise DataError(f"{name}: more pixels than the limit of {MAXIMUM_PIXELS} pixels") from None
     except UnidentifiedImageError:
         raise DataError(f"{name}: not a picture in a format that can be read ({', '.join(FORMATS)})") from None
-    except (
-        Exception
-    ) as error:  # Pillow's decoders raise almost anything on damaged files; each is "this file is unreadable"
+    except Exception as error:  # Pillow's decoders raise almost anything on damaged files; each is "this file is unreadable"
         raise DataError(f"{name}: damaged or truncated ({error or type(error).__name__})") from None
 
 

@@ -146,14 +146,10 @@ def _check_known(root: Path, classes: tuple[str, ...] | None, present: list[str]
         return
     twice = [name for name, count in Counter(classes).items() if count > 1]
     if twice:
-        raise DataError(
-            f"{root}: data.classes names '{twice[0]}' more than once: each class is one output of the network"
-        )
+        raise DataError(f"{root}: data.classes names '{twice[0]}' more than once: each class is one output of the network")
     for name in classes:
         if name not in present:
-            raise DataError(
-                f"{root}: no class '{name}'.{did_you_mean(name, present)} It has {', '.join(sorted(present))}."
-            )
+            raise DataError(f"{root}: no class '{name}'.{did_you_mean(name, present)} It has {', '.join(sorted(present))}.")
 
 
 def _decisions(

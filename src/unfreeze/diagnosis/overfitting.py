@@ -27,7 +27,9 @@ def overfitting(history: Sequence[EpochRecord]) -> Finding:
     unclear = gap >= GAP and not found
     seen = f"training accuracy {train:.1%}, validation accuracy {validation:.1%}"
     if found:
-        explanation = f"{seen}: the network knows its training pictures better than others. Regularise more, or train less of it."
+        explanation = (
+            f"{seen}: the network knows its training pictures better than others. Regularise more, or train less of it."
+        )
     elif unclear:
         explanation = f"{seen}, but so few validation pictures that the gap may be chance"
     else:

@@ -7,6 +7,8 @@ from typing import Literal
 from unfreeze.recipe.network import Network
 from unfreeze.recipe.recipe import Augment, Head, Schedule, Section, Stopping, StrategyName, Watched
 
+Precision = Literal["float32", "bfloat16"]
+
 
 class PlannedOptimizer(Section):
     """An optimiser with its decay resolved; see `recipe.Optimizer` for the meaning of each value."""
@@ -49,7 +51,7 @@ class PlannedData(Section):
         fingerprint: of all labels, splits and contents; changes when any of them does.
         classes: in the order of the network's outputs.
         counts: split -> class -> pictures.
-        left_out: how many files were found and not used; each is in the run's `data.json` with its reason.
+        left_out: file -> why it was found and not used.
         decisions: what was decided about this data, in words.
     """
 
@@ -57,7 +59,7 @@ class PlannedData(Section):
     fingerprint: str
     classes: tuple[str, ...]
     counts: dict[str, dict[str, int]]
-    left_out: int
+    left_out: dict[str, str]
     decisions: tuple[str, ...]
 
 
@@ -76,7 +78,7 @@ class Plan(Section):
     strategy: StrategyName
     seed: int
     device: str
-    precision: Literal["float32", "bfloat16"]
+    precision: Precision
     network: Network
     head: Head
     data: PlannedData

@@ -184,7 +184,7 @@ def _path(location: tuple[int | str, ...]) -> list[str]:
         alternatives = [kind for kind in get_args(annotation) if kind is not type(None)]
         if get_origin(annotation) in (Union, UnionType) and len(alternatives) > 1:
             parts = parts[1:]
-    if parts and parts[-1] == "[key]":
+    if len(parts) > 1 and parts[-1] == "[key]":
         parts.pop()
     return path + [str(part) for part in parts]
 

@@ -32,9 +32,7 @@ class Data(Section):
     @model_validator(mode="after")
     def _leave_something_to_train_on(self) -> Data:
         if self.validation_fraction + self.test_fraction >= 1:
-            raise ValueError(
-                "validation_fraction and test_fraction leave nothing to train on: make their sum less than 1"
-            )
+            raise ValueError("validation_fraction and test_fraction leave nothing to train on: make their sum less than 1")
         return self
 
     @model_validator(mode="after")
@@ -146,9 +144,7 @@ class Optimizer(Section):
                 f"weight_decay is decoupled decay, which {self.name} hasn't: use name: adamw, or l2 for a true L2 penalty"
             )
         if self.l2 and self.name == "adamw":
-            raise ValueError(
-                "l2 is a penalty in the loss, which adamw replaces: use weight_decay, or name: adam or sgd"
-            )
+            raise ValueError("l2 is a penalty in the loss, which adamw replaces: use weight_decay, or name: adam or sgd")
         return self
 
 
@@ -196,9 +192,7 @@ class Unfreeze(Section):
     @model_validator(mode="after")
     def _one_way_to_say_it(self) -> Unfreeze:
         if self.stages is not None and self.layers is not None:
-            raise ValueError(
-                f"stages: {self.stages} and layers: {self.layers} say the same thing twice: give one of them"
-            )
+            raise ValueError(f"stages: {self.stages} and layers: {self.layers} say the same thing twice: give one of them")
         return self
 
 

@@ -22,4 +22,4 @@ def keep_freed_memory() -> bool:
     if mallopt is None:  # another C library, such as musl
         return False
     settings = {_M_MMAP_THRESHOLD: 1 << 30, _M_TRIM_THRESHOLD: 2**31 - 1, _M_TOP_PAD: 256 << 20}
-    return all([mallopt(option, value) for option, value in settings.items()])
+    return all(mallopt(option, value) for option, value in settings.items())

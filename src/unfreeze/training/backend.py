@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from unfreeze.data.load import Batch
 from unfreeze.recipe.network import Network
-from unfreeze.recipe.plan import Phase
+from unfreeze.recipe.plan import Phase, Precision
 
 # A copy of a model's tensors, in whatever form the backend likes.
 Snapshot = Any
@@ -83,7 +83,7 @@ class Backend(Protocol):
         """Where it runs, in words: `cpu`, or the GPU's name."""
 
     @property
-    def precision(self) -> str:
+    def precision(self) -> Precision:
         """`float32` or `bfloat16`."""
 
     @property
@@ -117,5 +117,3 @@ class Backend(Protocol):
 
     def save_model(self, folder: Path) -> None:
         """The model's tensors and manifest, written under temporary names and renamed."""
-
-

@@ -1,12 +1,12 @@
 """The loop: phases, epochs, validation, stopping, and the best weights back at the end. It knows no framework.
 
-    for phase:                        watcher.phase_started
-        for epoch:
-            train on every batch      watcher.step_done, after each
-            score on validation       watcher.epoch_done
-            best so far? keep a copy
-            stop early?
-        the best weights come back    watcher.phase_ended
+for phase:                        watcher.phase_started
+    for epoch:
+        train on every batch      watcher.step_done, after each
+        score on validation       watcher.epoch_done
+        best so far? keep a copy
+        stop early?
+    the best weights come back    watcher.phase_ended
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ class Watcher(Protocol):
 
     def step_done(self, pictures: int) -> None: ...
 
-    def epoch_done(self, record: EpochRecord, phase: Phase) -> None: ...
+    def epoch_done(self, record: EpochRecord) -> None: ...
 
-    def phase_ended(self, phase: Phase, reason: str) -> None: ...
+    def phase_ended(self, reason: str) -> None: ...
 
 
 @dataclass
@@ -118,7 +118,7 @@ class _Run:
                 break
         self.restore_best()
         self.outcome.endings.append(ending)
-        self._watcher.phase_ended(phase, ending)
+        self._watcher.phase_ended(ending)
 
     def restore_best(self) -> None:
         if self.outcome.best is not None:
@@ -159,7 +159,7 @@ class _Run:
         )
         watch = self._plan.watch
         self._keep(record, best is None or record.watched(watch) < best.watched(watch))
-        self._watcher.epoch_done(self.outcome.history[-1], phase)
+        self._watcher.epoch_done(self.outcome.history[-1])
         return self.outcome.history[-1]
 
     def _keep(self, record: EpochRecord, is_best: bool) -> None:

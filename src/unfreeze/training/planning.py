@@ -48,7 +48,7 @@ def make_plan(recipe: Recipe, dataset: Dataset, backend: Backend) -> Plan:
             fingerprint=dataset.fingerprint,
             classes=dataset.classes,
             counts=counts,
-            left_out=len(dataset.left_out),
+            left_out={file.name: file.reason for file in dataset.left_out},
             decisions=dataset.decisions,
         ),
         batch_size=batch_size,

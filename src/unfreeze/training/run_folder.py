@@ -32,8 +32,8 @@ from unfreeze.data.dataset import Dataset
 from unfreeze.errors import RunError
 from unfreeze.files import write_json, write_text
 from unfreeze.recipe.plan import Plan
-from unfreeze.recipe.recipe import Recipe
 from unfreeze.recipe.read import write_yaml
+from unfreeze.recipe.recipe import Recipe
 
 PLAN, RECIPE, DATA, METRICS, PREDICTIONS, FINDINGS, MODEL = (
     "plan.yaml", "recipe.yaml", "data.json", "metrics.json", "predictions.csv", "findings.json", "model",

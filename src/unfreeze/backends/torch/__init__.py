@@ -1,8 +1,8 @@
 """PyTorch behind the port: timm networks, freezing, steps.
 
-    open_network   the network of a recipe with a new head
-    load_model     a finished model from its folder
-    list_models    what can be used
+open_network   the network of a recipe with a new head
+load_model     a finished model from its folder
+list_models    what can be used
 """
 
 from unfreeze.backends.torch.guard import prepare_import

@@ -22,7 +22,7 @@ from unfreeze.backends.torch.optimizers import make_optimizer, set_rate
 from unfreeze.backends.torch.storage import save_model
 from unfreeze.data.load import Batch
 from unfreeze.recipe.network import Layer, Network
-from unfreeze.recipe.plan import Phase
+from unfreeze.recipe.plan import Phase, Precision
 from unfreeze.recipe.recipe import Head, Recipe
 from unfreeze.training.allocator import keep_freed_memory
 from unfreeze.training.backend import EpochResult, LossSettings, Snapshot
@@ -74,7 +74,7 @@ class TorchBackend:
         return name_device(self._device)
 
     @property
-    def precision(self) -> str:
+    def precision(self) -> Precision:
         return self._precision
 
     @property
@@ -141,7 +141,7 @@ class TorchBackend:
         """One step. Objective and loss, each times the pictures, and how many were named right: float64 [3], on the device."""
         assert self._optimizer is not None
         # On a CPU the layers set their own precision: see LayerPrecision.
-        precision = "float32" if self._device.type == "cpu" else self._precision
+        precision: Precision = "float32" if self._device.type == "cpu" else self._precision
         with autocast(self._device, precision):
             logits = self._model(images)
         weights = self._loss.class_weights
@@ -169,4 +169,3 @@ class TorchBackend:
 
     def _per_channel(self, values: list[float]) -> Tensor:
         return torch.tensor(values, device=self._device).view(1, 3, 1, 1)
-

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from unfreeze.backends.torch.head import FineTuned
+from unfreeze.backends.torch.machine import autocast
 from unfreeze.backends.torch.stages import NEW_HEAD
 from unfreeze.recipe.network import Layer
 
@@ -83,18 +85,18 @@ class LayerPrecision:
 
 
 def _compute_in_bfloat16(module: nn.Module) -> list[torch.utils.hooks.RemovableHandle]:
-    entered: list[torch.autocast] = []
+    entered: list[contextlib.AbstractContextManager[None]] = []
 
-    def enter(module: nn.Module, inputs: tuple[object, ...]) -> None:
-        context = torch.autocast("cpu", torch.bfloat16)
+    def enter(*_: object) -> None:
+        context = autocast(torch.device("cpu"), "bfloat16")
         context.__enter__()
         entered.append(context)
 
-    def leave(module: nn.Module, inputs: tuple[object, ...], output: object) -> None:
+    def leave(*_: object) -> None:
         entered.pop().__exit__(None, None, None)
 
     return [module.register_forward_pre_hook(enter), module.register_forward_hook(leave, always_call=True)]
 
 
-def _inputs_to_float32(module: nn.Module, inputs: tuple[object, ...]) -> tuple[object, ...]:
+def _inputs_to_float32(_: nn.Module, inputs: tuple[object, ...]) -> tuple[object, ...]:
     return tuple(value.float() if isinstance(value, Tensor) and value.is_floating_point() else value for value in inputs)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Literal
 
 import torch
 
 from unfreeze.errors import RecipeError
-
-Precision = Literal["float32", "bfloat16"]
+from unfreeze.recipe.plan import Precision
 
 
 def choose_device(asked: str) -> torch.device:
@@ -43,7 +41,7 @@ def autocast(device: torch.device, precision: Precision) -> contextlib.AbstractC
 
 def _computes_in_bfloat16(device: torch.device) -> bool:
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     # Processors without these instructions emulate bfloat16, several times slower than float32.
-    capabilities = torch.cpu.get_capabilities()
+    capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()  # older versions of PyTorch can't tell
     return any(bool(capabilities.get(name)) for name in ("avx512_bf16", "amx_bf16", "amx_tile", "bf16"))

@@ -1,0 +1,285 @@
+"""Each command as a person runs it, in this process on the NumPy backend: what it prints, writes and ends with."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from PIL import Image
+from support.folders import class_folder
+from unfreeze.cli.main import main
+
+Command = Callable[..., tuple[int, str, str]]
+RUN_FILES = {
+    "plan.yaml", "recipe.yaml", "data.json", "history.jsonl", "history.csv", "metrics.json", "predictions.csv",
+    "findings.json", "model", "curves.png", "confusion.png", "report.html",
+}  # fmt: skip
+
+
+def table_rows(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture
+def unfreeze(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], numpy_framework: str) -> Command:
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["unfreeze", *map(str, arguments)])
+        status = 0
+        try:
+            main()
+        except SystemExit as end:
+            status = int(end.code or 0)
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return run
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    folder = class_folder(tmp_path / "photos", {"0": 24, "fat cat": 24, "été": 12})
+    (folder / "0" / "broken.jpg").write_bytes(b"\xff\xd8 not much of a JPEG")
+    return folder
+
+
+NUMPY = ("--framework", "numpy", "--model", "tiny")
+
+
+@pytest.fixture
+def run(unfreeze: Command, photos: Path, tmp_path: Path) -> Path:
+    out = tmp_path / "run"
+    assert unfreeze("train", photos, *NUMPY, "--out", out, "--quiet", "--epochs", 6)[0] == 0
+    return out
+
+
+def test_inspect(unfreeze: Command, photos: Path, tmp_path: Path) -> None:
+    status, out, _ = unfreeze("inspect", photos, "--chart", tmp_path / "counts.png")
+    assert status == 0
+    lines = out.splitlines()
+    assert [line.split("█")[0].split() for line in lines[1:4]] == [["0", "24"], ["fat", "cat", "24"], ["été", "12"]]
+    assert "60 pictures in 3 classes" in out
+    assert "largest class / smallest: 2.0" in out
+    assert "1 file left out:\n  0/broken.jpg: " in out
+    with Image.open(tmp_path / "counts.png") as chart:
+        assert chart.format == "PNG"
+
+
+def test_plan_trains_and_writes_nothing(unfreeze: Command, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    status, out, _ = unfreeze("plan", photos, *NUMPY, "--strategy", "gradual", "--class-weights", "--rate", "0.01")
+    assert status == 0
+    assert "strategy gradual:" in out
+    for part in ("1. head only", "2. down to stage1", "3. down to stem", "0.01", "0.005", "class weights", "1 file left out"):
+        assert part in out
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_train_makes_the_whole_run_folder(unfreeze: Command, photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    status, printed, errors = unfreeze("train", photos, *NUMPY, "--out", out, "--strategy", "fine-tune-top", "--stages", 1)
+    assert (status, errors) == (0, "")
+    assert {path.name for path in out.iterdir()} == RUN_FILES
+    history = [json.loads(line) for line in (out / "history.jsonl").read_text().splitlines()]
+    rows = table_rows(out / "history.csv")
+    assert [row["epoch"] for row in rows] == [str(record["epoch"]) for record in history]
+    assert {record["boundary"] for record in history} == {"head", "stage1"}
+    metrics = json.loads((out / "metrics.json").read_text())
+    best = max((record for record in history if record["best"]), key=lambda record: record["epoch"])
+    assert metrics["best_epoch"] == best["epoch"]
+    assert metrics["validation"]["accuracy"] == pytest.approx(best["val_accuracy"])
+    assert metrics["validation"]["confusion"] == best["confusion"]
+    assert metrics["test"]["interval"][0] < metrics["test"]["accuracy"] <= metrics["test"]["interval"][1]
+    predictions = table_rows(out / "predictions.csv")
+    tests = [row for row in predictions if row["split"] == "test"]
+    right = sum(row["label"] == row["predicted"] for row in tests)
+    assert right / len(tests) == pytest.approx(metrics["test"]["accuracy"])
+    for row in predictions:
+        probabilities = [float(row[f"p({name})"]) for name in ("0", "fat cat", "été")]
+        assert sum(probabilities) == pytest.approx(1, abs=1e-5)
+        assert float(row["confidence"]) == max(probabilities)
+    plan = yaml.safe_load((out / "plan.yaml").read_text(encoding="utf-8"))
+    assert plan["data"]["fingerprint"] == json.loads((out / "data.json").read_text())["fingerprint"]
+    assert {"python", "unfreeze", "numpy", "pillow"} <= set(plan["environment"])
+    assert f"{out}/report.html" in printed
+    assert "test: accuracy" in printed
+
+
+def test_the_same_seed_gives_the_same_run(unfreeze: Command, photos: Path, tmp_path: Path) -> None:
+    for name, seed in (("a", 3), ("b", 3), ("c", 4)):
+        assert unfreeze("train", photos, *NUMPY, "--out", tmp_path / name, "--seed", seed, "--epochs", 3, "--quiet")[0] == 0
+
+    def predictions(name: str) -> bytes:
+        return (tmp_path / name / "predictions.csv").read_bytes()
+
+    assert predictions("a") == predictions("b")
+    assert predictions("a") != predictions("c")
+    assert (tmp_path / "a/model/manifest.json").read_bytes() == (tmp_path / "b/model/manifest.json").read_bytes()
+
+
+def test_train_on_a_recipe_file(unfreeze: Command, photos: Path, tmp_path: Path) -> None:
+    recipe = tmp_path / "mine.yaml"
+    recipe.write_text("framework: numpy\nmodel: tiny\nstrategy: feature-extraction\nhead_only: {epochs: 3}\n")
+    assert unfreeze("train", photos, "--recipe", recipe, "--out", tmp_path / "run", "--quiet") == (0, "", "")
+    assert len((tmp_path / "run/history.jsonl").read_text().splitlines()) == 3
+    written = yaml.safe_load((tmp_path / "run/recipe.yaml").read_text())
+    assert (written["strategy"], written["head_only"]["epochs"]) == ("feature-extraction", 3)
+
+
+def test_the_default_run_folder_is_named_by_data_and_model(
+    unfreeze: Command, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        unfreeze("train", photos, *NUMPY, "--strategy", "feature-extraction", "--head-epochs", 1, "--quiet")
+    names = [path.name for path in (tmp_path / "runs").iterdir()]
+    assert len(names) == 2
+    assert all("-photos-tiny" in name for name in names)
+
+
+def test_oversampling_and_given_splits(unfreeze: Command, tmp_path: Path) -> None:
+    for split, count in (("train", 12), ("valid", 4)):
+        class_folder(tmp_path / "data" / split, {"a": count, "b": count // 2})
+    status, out, _ = unfreeze("train", tmp_path / "data", *NUMPY, "--oversample", "--out", tmp_path / "run", "--epochs", 2)
+    assert status == 0
+    assert "oversampled to 24 pictures an epoch" in out
+    assert "no test pictures: the run will have no test score" in out
+    assert "validation: accuracy" in out
+    assert json.loads((tmp_path / "run/metrics.json").read_text())["test"] is None
+
+
+def test_evaluate(unfreeze: Command, run: Path, tmp_path: Path) -> None:
+    more = class_folder(tmp_path / "more", {"0": 5, "fat cat": 5})
+    (more / "0" / "notes.txt").write_text("hello")
+    status, out, _ = unfreeze("evaluate", run, more)
+    assert status == 0
+    assert f"{more}: accuracy 100.0% (95 % interval 72.2% to 100.0%, Wilson; 10 pictures" in out
+    assert "0/notes.txt: not a picture" in out
+
+
+def test_evaluate_refuses_unknown_classes(unfreeze: Command, run: Path, tmp_path: Path) -> None:
+    more = class_folder(tmp_path / "more", {"fat cats": 2})
+    status, out, err = unfreeze("evaluate", run, more)
+    assert (status, out) == (2, "")
+    assert err == (
+        f"unfreeze: {more}: the run knows no class 'fat cats'. Did you mean 'fat cat'? It knows 0, fat cat, été.\n"
+    )
+
+
+def test_predict_prints(unfreeze: Command, run: Path, photos: Path) -> None:
+    picture = min((photos / "fat cat").iterdir())
+    status, out, _ = unfreeze("predict", run, picture)
+    assert status == 0
+    assert out.startswith(f"{picture}: fat cat (")
+
+
+def test_predict_to_a_file_and_folders(unfreeze: Command, run: Path, photos: Path, tmp_path: Path) -> None:
+    table = tmp_path / "deep" / "predictions.csv"
+    status, out, _ = unfreeze("predict", run, photos / "0", photos / "été", "--to", table)
+    assert status == 0
+    rows = table_rows(table)
+    assert len(rows) == 24 + 1 + 12
+    assert [row["path"] for row in rows[:25]] == sorted(row["path"] for row in rows[:25])
+    broken = [row for row in rows if row["error"]]
+    assert [Path(row["path"]).name for row in broken] == ["broken.jpg"]
+    assert (broken[0]["predicted"], broken[0]["confidence"], broken[0]["p(0)"]) == ("", "", "")
+    assert {row["predicted"] for row in rows if Path(row["path"]).parent.name == "été"} == {"été"}
+    assert "36 pictures named" in out
+    assert "1 file left out" in out
+
+
+def test_predictions_agree_with_the_runs_own(unfreeze: Command, run: Path, photos: Path, tmp_path: Path) -> None:
+    own = {row["path"]: row for row in table_rows(run / "predictions.csv")}
+    unfreeze("predict", run, photos, "--to", tmp_path / "p.csv")
+    again = {
+        Path(row["path"]).relative_to(photos).as_posix(): row
+        for row in table_rows(tmp_path / "p.csv")
+    }
+    for name, row in own.items():
+        assert again[name]["predicted"] == row["predicted"]
+        assert float(again[name]["confidence"]) == pytest.approx(float(row["confidence"]), abs=2e-6)
+
+
+def test_models(unfreeze: Command) -> None:
+    assert "tiny" in unfreeze("models", "--framework", "numpy")[1]
+    status, out, _ = unfreeze("models", "tiny", "--framework", "numpy")
+    assert status == 0
+    assert "input 16 × 16 RGB (at least 8)" in out
+    assert [line.split()[0] for line in out.splitlines()[3:6]] == ["stem", "stage1", "head"]
+    assert unfreeze("models", "nothing*", "--framework", "numpy")[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("inspect", "nowhere"), "nowhere: there is no such folder"),
+        (("train", "nowhere"), "nowhere: there is no such folder"),
+        (("train", ".", "--recipe", "exercize"), "Did you mean 'exercise'?"),
+        (("train", ".", "--strategy", "fine-tune"), "Did you mean 'fine-tune-top'?"),
+        (("train", ".", "--set", "head.dropot=0.5"), "head.dropot: there is no such key. Did you mean 'dropout'?"),
+        (("train", ".", "--set", "nonsense"), "write it as NAME=VALUE"),
+        (("train", ".", "--framework", "tensorflw"), "there is no backend for 'tensorflw'"),
+        (("evaluate", "nowhere", "."), "nowhere isn't a run"),
+        (("predict", "nowhere", "."), "nowhere isn't a run"),
+    ],
+)
+def test_mistakes_are_one_line_and_status_2(
+    unfreeze: Command, arguments: tuple[str, ...], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    status, out, err = unfreeze(*arguments)
+    assert (status, out) == (2, "")
+    assert err.startswith("unfreeze: ")
+    assert message in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_all_mistakes_come_at_once(unfreeze: Command, tmp_path: Path) -> None:
+    err = unfreeze("train", tmp_path, "--dropout", 2, "--epochs", 0, "--set", "colour=red")[2]
+    assert "3 mistakes" in err
+    assert all(name in err for name in ("head.dropout", "unfrozen.epochs", "colour"))
+
+
+def test_a_run_folder_in_use_is_left_alone(unfreeze: Command, photos: Path, run: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
+    status, _, err = unfreeze("train", photos, *NUMPY, "--out", run)
+    assert (status, err) == (2, f"unfreeze: {run} exists and isn't an empty folder: give another --out, or move it away\n")
+    assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
+
+
+def test_ctrl_c_leaves_a_usable_run(
+    unfreeze: Command, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from support.numpy_backend import NumpyBackend
+
+    train_epoch, epochs = NumpyBackend.train_epoch, []
+
+    def interrupted(self: NumpyBackend, *arguments: object) -> object:
+        epochs.append(1)
+        if len(epochs) == 3:
+            raise KeyboardInterrupt
+        return train_epoch(self, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(NumpyBackend, "train_epoch", interrupted)
+    out = tmp_path / "run"
+    status, printed, _ = unfreeze("train", photos, *NUMPY, "--out", out)
+    assert status == 130
+    assert "Interrupted: the weights of epoch 2, the best so far, are kept" in printed
+    assert (out / "report.html").exists()
+    assert len((out / "history.jsonl").read_text().splitlines()) == 2
+    status, printed, _ = unfreeze("evaluate", out, photos)
+    assert status == 0
+    assert "accuracy" in printed
+
+
+def test_the_pictures_are_never_changed(unfreeze: Command, photos: Path, tmp_path: Path) -> None:
+    before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in photos.rglob("*") if path.is_file()}
+    unfreeze("train", photos, *NUMPY, "--out", tmp_path / "run", "--quiet", "--epochs", 2)
+    unfreeze("predict", tmp_path / "run", photos, "--to", tmp_path / "p.csv")
+    assert {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in photos.rglob("*") if path.is_file()} == before
