@@ -322,3 +322,12 @@ class TestDeadEnds:
     def test_manifest_whose_pictures_are_all_missing(self, tmp_path: Path) -> None:
         path = manifest(tmp_path / "m.csv", [{"path": "a.png", "label": "cat"}])
         assert complaint(path) == (f"{path}: no readable picture in 1 files. a.png: can't be read (No such file or directory).")
+
+
+def test_many_conflicts_are_counted(tmp_path: Path) -> None:
+    for number in range(13):
+        for split in ("train", "test"):
+            write_picture(tmp_path / split / "cat" / f"{split}{number}.png", (number * 10, 0, 0))
+    remarks = scan(tmp_path).decisions
+    assert len(remarks) == 11
+    assert remarks[-1] == "… and 3 more of this kind"

@@ -21,6 +21,7 @@ from unfreeze.recipe.recipe import Data
 # What the scan tells about its progress: files done, files in all.
 Progress = Callable[[int, int], None]
 _CHUNK = 256
+_MOST_ALIKE = 10
 
 
 def scan(root: Path, classes: tuple[str, ...] | None = None, progress: Progress | None = None) -> Dataset:
@@ -176,7 +177,13 @@ def _conflicts(records: list[Record]) -> list[str]:
             remarks.append(f"the same picture under different labels: {names}")
         if len({record.split for record in same}) > 1:
             remarks.append(f"the same picture in different splits (scores on it mean little): {names}")
-    return remarks + _torn_groups(records)
+    return _first_of(remarks) + _first_of(_torn_groups(records))
+
+
+def _first_of(remarks: list[str]) -> list[str]:
+    """The first few of many alike, with how many more there are."""
+    more = len(remarks) - _MOST_ALIKE
+    return remarks if more <= 0 else [*remarks[:_MOST_ALIKE], f"… and {more} more of this kind"]
 
 
 def _torn_groups(records: list[Record]) -> list[str]:

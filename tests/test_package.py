@@ -1,0 +1,65 @@
+"""What users may rely on: the public names, and that looking at them loads no framework."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+import unfreeze
+
+PUBLIC = {"UnfreezeError", "describe_model", "evaluate", "inspect", "models", "open_run", "plan", "predict", "train"}
+FRAMEWORKS = ("torch", "torchvision", "timm", "tensorflow", "keras", "keras_hub", "triton", "jax")
+# Quick to import as long as these stay out: they take longer than all the rest together.
+SLOW = ("numpy", "scipy", "sklearn", "matplotlib", "grain", "pydantic", "PIL")
+
+
+def modules_after(code: str) -> set[str]:
+    printed = subprocess.run(
+        [sys.executable, "-c", f"import sys\n{code}\nprint('\\n' + ' '.join(sys.modules))"],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return set(printed.stdout.splitlines()[-1].split())
+
+
+def test_the_public_names_are_these() -> None:
+    assert set(unfreeze.__all__) == PUBLIC
+    assert all(callable(getattr(unfreeze, name)) for name in PUBLIC)
+    assert set(dir(unfreeze)) >= PUBLIC
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="module 'unfreeze' has no attribute 'trane'"):
+        unfreeze.trane  # noqa: B018
+
+
+@pytest.mark.parametrize("code", ["import unfreeze", "import unfreeze.cli.main"])
+def test_importing_loads_no_framework_and_nothing_slow(code: str) -> None:
+    assert modules_after(code).isdisjoint({*FRAMEWORKS, *SLOW})
+
+
+def test_help_loads_no_framework() -> None:
+    code = "\n".join([
+        "from unfreeze.cli.main import app",
+        "for command in ([], ['train'], ['plan']):",
+        "    try: app([*command, '--help'])",
+        "    except SystemExit: pass",
+    ])  # fmt: skip
+    assert modules_after(code).isdisjoint({*FRAMEWORKS, *SLOW})
+
+
+def test_the_core_loads_no_framework() -> None:
+    assert modules_after("import unfreeze.api, unfreeze.cli.show, unfreeze.cli.watch").isdisjoint(FRAMEWORKS)
+
+
+def test_a_framework_that_is_not_installed_names_the_extra() -> None:
+    code = (
+        "import sys; sys.modules['torch'] = None\n"
+        "import unfreeze\n"
+        "try: unfreeze.models()\n"
+        "except unfreeze.UnfreezeError as error: print(error)"
+    )
+    printed = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    assert printed == "framework: torch needs the package torch, which isn't installed: pip install 'unfreeze[torch]'\n"
