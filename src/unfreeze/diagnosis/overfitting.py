@@ -42,5 +42,5 @@ def overfitting(history: Sequence[EpochRecord]) -> Finding:
         measured={"train_accuracy": train, "val_accuracy": validation, "gap": gap, "val_standard_error": noise},
         thresholds={"gap": GAP, "standard_errors": NOISE_FACTOR},
         epoch=last[-1].epoch,
-        remedy={"head.dropout": 0.5, "label_smoothing": 0.1, "augment.crop_min_area": 0.25} if found else {},
+        remedy={"head.dropout": 0.5, "augment.crop_min_area": 0.2, "augment.rotation_degrees": 15.0} if found else {},
     )

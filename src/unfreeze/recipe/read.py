@@ -86,7 +86,7 @@ def _load(source: str | Path) -> dict[str, Any]:
     path = Path(source)
     if str(source) in preset_names():
         text = (_PRESETS / f"{source}.yaml").read_text(encoding="utf-8")
-    elif path.is_file():
+    elif _is_file(path):
         try:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
@@ -106,6 +106,13 @@ def _load(source: str | Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise RecipeError(f"{source} holds a {type(values).__name__}: a recipe is a list of `name: value` lines")
     return values
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a text too long for a file name
+        return False
 
 
 def _set(values: dict[str, Any], keys: list[str], value: Any) -> None:

@@ -135,10 +135,10 @@ class _Run:
         batches = self._loader.training(len(self.outcome.history))
         result = self._backend.train_epoch(batches, rate, self._watcher.step_done)
         trained = time.perf_counter()
-        if not math.isfinite(result.objective):
+        scores = validate(self._backend, self._loader, self._plan.data.classes) if math.isfinite(result.objective) else None
+        if scores is None or not math.isfinite(scores.loss):
             self._check_something_was_learned(phase)
             return None
-        scores = validate(self._backend, self._loader, self._plan.data.classes)
         scored = time.perf_counter()
         best = self.outcome.best
         record = EpochRecord(
