@@ -4,8 +4,8 @@
 
 DATA holds one folder of pictures per class. Both train the same network (EfficientNet-Lite0, the same weights) on the same
 pictures, resized and cropped alike, without augmentation, in batches of 32, with Adam. The plain loop is what tutorials write:
-`ImageFolder`, `DataLoader` with two workers, float32, NCHW. `same means` is the plain loop given our allocator settings, channels
-last and the same precision, to show what is left without them. Each measurement is a process of its own; the two are timed in
+`ImageFolder`, `DataLoader` with two workers, float32, NCHW. `same means` is the plain loop given our allocator settings,
+channels last and the same precision, to show what is left without them. Each measurement is a process of its own; the two are timed in
 turn, and medians are printed as a Markdown table.
 """
 
@@ -97,6 +97,7 @@ def measure_plain(data: Path, work: str, who: str) -> float:
     import torch
     from torch import nn
     from torchvision import datasets, transforms
+
     from unfreeze.backends.torch import bundled
     from unfreeze.backends.torch.machine import autocast, choose_precision
     from unfreeze.training.allocator import keep_freed_memory

@@ -1,6 +1,6 @@
 """The main job from Python: what `unfreeze train` and `unfreeze predict` do, as functions.
 
-    python examples/train_and_predict.py FOLDER RUN_FOLDER
+python examples/train_and_predict.py FOLDER RUN_FOLDER
 """
 
 import sys

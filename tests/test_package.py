@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+
 import unfreeze
 
 PUBLIC = {"UnfreezeError", "describe_model", "evaluate", "inspect", "models", "open_run", "plan", "predict", "train"}

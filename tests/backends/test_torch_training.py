@@ -59,9 +59,7 @@ def test_adam_with_l2_is_not_adamw() -> None:
     assert after_steps(planned("adam", l2=0.3), 1)[0][0, 0].item() == pytest.approx(2.0 - RATE, rel=1e-4)
 
 
-@pytest.mark.parametrize(
-    "settings", [planned("adamw", weight_decay=0.5), planned("adam", l2=0.5), planned("sgd", l2=0.5)]
-)
+@pytest.mark.parametrize("settings", [planned("adamw", weight_decay=0.5), planned("adam", l2=0.5), planned("sgd", l2=0.5)])
 def test_biases_are_left_alone(settings: PlannedOptimizer) -> None:
     none = planned(settings.name)
     assert torch.equal(after_steps(settings)[1], after_steps(none)[1])
@@ -91,9 +89,7 @@ def opened(**changes: object) -> TorchBackend:
 
 def batch(count: int = 6) -> Batch:
     generator = np.random.default_rng(0)
-    return Batch(
-        generator.integers(0, 256, (count, 64, 64, 3), dtype=np.uint8), (np.arange(count) % 3).astype(np.int64)
-    )
+    return Batch(generator.integers(0, 256, (count, 64, 64, 3), dtype=np.uint8), (np.arange(count) % 3).astype(np.int64))
 
 
 def train_down_to(backend: TorchBackend, boundary: str, rate: float, **settings: object) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 from PIL import Image
+
 from support.folders import class_folder
 from unfreeze.cli.main import main
 
@@ -70,7 +71,9 @@ def test_inspect(unfreeze: Command, photos: Path, tmp_path: Path) -> None:
         assert chart.format == "PNG"
 
 
-def test_plan_trains_and_writes_nothing(unfreeze: Command, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_plan_trains_and_writes_nothing(
+    unfreeze: Command, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     before = sorted(tmp_path.rglob("*"))
     status, out, _ = unfreeze("plan", photos, *NUMPY, "--strategy", "gradual", "--class-weights", "--rate", "0.01")
@@ -167,9 +170,7 @@ def test_evaluate_refuses_unknown_classes(unfreeze: Command, run: Path, tmp_path
     more = class_folder(tmp_path / "more", {"fat cats": 2})
     status, out, err = unfreeze("evaluate", run, more)
     assert (status, out) == (2, "")
-    assert err == (
-        f"unfreeze: {more}: the run knows no class 'fat cats'. Did you mean 'fat cat'? It knows 0, fat cat, été.\n"
-    )
+    assert err == (f"unfreeze: {more}: the run knows no class 'fat cats'. Did you mean 'fat cat'? It knows 0, fat cat, été.\n")
 
 
 def test_predict_prints(unfreeze: Command, run: Path, photos: Path) -> None:
@@ -197,10 +198,7 @@ def test_predict_to_a_file_and_folders(unfreeze: Command, run: Path, photos: Pat
 def test_predictions_agree_with_the_runs_own(unfreeze: Command, run: Path, photos: Path, tmp_path: Path) -> None:
     own = {row["path"]: row for row in table_rows(run / "predictions.csv")}
     unfreeze("predict", run, photos, "--to", tmp_path / "p.csv")
-    again = {
-        Path(row["path"]).relative_to(photos).as_posix(): row
-        for row in table_rows(tmp_path / "p.csv")
-    }
+    again = {Path(row["path"]).relative_to(photos).as_posix(): row for row in table_rows(tmp_path / "p.csv")}
     for name, row in own.items():
         assert again[name]["predicted"] == row["predicted"]
         assert float(again[name]["confidence"]) == pytest.approx(float(row["confidence"]), abs=2e-6)
@@ -253,9 +251,7 @@ def test_a_run_folder_in_use_is_left_alone(unfreeze: Command, photos: Path, run:
     assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
 
 
-def test_ctrl_c_leaves_a_usable_run(
-    unfreeze: Command, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_ctrl_c_leaves_a_usable_run(unfreeze: Command, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from support.numpy_backend import NumpyBackend
 
     train_epoch, epochs = NumpyBackend.train_epoch, []
@@ -283,3 +279,13 @@ def test_the_pictures_are_never_changed(unfreeze: Command, photos: Path, tmp_pat
     unfreeze("train", photos, *NUMPY, "--out", tmp_path / "run", "--quiet", "--epochs", 2)
     unfreeze("predict", tmp_path / "run", photos, "--to", tmp_path / "p.csv")
     assert {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in photos.rglob("*") if path.is_file()} == before
+
+
+def test_ctrl_c_before_training_says_so(unfreeze: Command, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from unfreeze import api
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(api, "scan", interrupted)
+    assert unfreeze("inspect", photos) == (130, "", "unfreeze: interrupted\n")

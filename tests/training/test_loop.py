@@ -114,9 +114,7 @@ def test_a_phase_stops_after_its_patience_and_the_next_starts_from_the_best(tmp_
 
 def test_accuracy_can_be_watched_instead_of_loss(tmp_path: Path) -> None:
     # A validation loss above ln 2 means every answer is wrong, below it that every answer is right.
-    plan, backend, loader = scripted(
-        tmp_path, [0.9, 0.6, 0.1], watch="val_accuracy", **FEATURES, **{"head_only.epochs": 3}
-    )
+    plan, backend, loader = scripted(tmp_path, [0.9, 0.6, 0.1], watch="val_accuracy", **FEATURES, **{"head_only.epochs": 3})
     outcome = train_plan(plan, backend, loader, Listener())
     assert outcome.best is not None and outcome.best.epoch == 2
 

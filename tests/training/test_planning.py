@@ -69,9 +69,7 @@ def test_an_input_below_the_networks_minimum_is_refused(folder: Path) -> None:
     backend.network = backend.network.model_copy(update={"minimum_side_px": 12})
     with pytest.raises(RecipeError) as error:
         make_plan(recipe, dataset, backend)
-    assert str(error.value) == (
-        "input.side_px: 8 is too small for tiny: give at least 12 (its checkpoint was made for 16)"
-    )
+    assert str(error.value) == ("input.side_px: 8 is too small for tiny: give at least 12 (its checkpoint was made for 16)")
 
 
 def test_random_weights_are_remarked(folder: Path) -> None:

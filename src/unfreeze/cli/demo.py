@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from unfreeze.cli.options import QuietOption
+from unfreeze.cli.options import INTERRUPTED, QuietOption
 
 # Digits are small scans, so a small input does; a mirrored digit is another sign, and cropping cuts strokes off.
 _RECIPE: dict[str, Any] = {
@@ -55,7 +55,7 @@ def demo(
                 **_RECIPE,
             )
         if runs[strategy].interrupted:
-            raise typer.Exit(130)
+            raise typer.Exit(INTERRUPTED)
     show_run(runs["fine-tune-top"])
     tell(f"\nThe same pictures, the same network, two strategies ({time.perf_counter() - started:.0f} s in all):")
     for strategy, run in runs.items():

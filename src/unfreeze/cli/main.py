@@ -1,14 +1,20 @@
-"""The command `unfreeze`."""
+"""The command `unfreeze`. Status 0: done. 2: something asked for can't be, said in one line on stderr. 130: Ctrl-C."""
 
 from __future__ import annotations
 
+import functools
+import io
 import sys
+from collections.abc import Callable
+from typing import Any
 
 import typer
-from click.exceptions import Abort
 
 from unfreeze.cli import demo, evaluate, inspect, models, plan, predict, train
+from unfreeze.cli.options import INTERRUPTED
 from unfreeze.errors import UnfreezeError
+
+WRONG_INPUT = 2
 
 app = typer.Typer(
     help="Fine-tune a pretrained CNN on your own folder of images: the right way, fast, and explained.",
@@ -17,27 +23,38 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-app.command()(inspect.inspect)
-app.command()(plan.plan)
-app.command()(train.train)
-app.command()(evaluate.evaluate)
-app.command()(predict.predict)
-app.command()(models.models)
-app.command()(demo.demo)
-
-WRONG_INPUT, INTERRUPTED = 2, 130
 
 
 def main() -> None:
-    """Runs the command line. Status 0: done. 2: something asked for can't be, said on stderr. 130: Ctrl-C."""
-    try:
-        app(standalone_mode=True)
-    except UnfreezeError as error:
-        print(f"unfreeze: {error}", file=sys.stderr)
-        sys.exit(WRONG_INPUT)
-    except (KeyboardInterrupt, Abort):
-        print("unfreeze: interrupted", file=sys.stderr)
-        sys.exit(INTERRUPTED)
+    """Runs the command line."""
+    for stream in (sys.stdout, sys.stderr):
+        # A console or pipe that can't write a character, or a file name that isn't text, must not end a training.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+    app()
+
+
+def _with_status(command: Callable[..., None]) -> Callable[..., None]:
+    """The command, with errors and Ctrl-C turned into a line on stderr and a status."""
+
+    @functools.wraps(command)
+    def run(*arguments: Any, **options: Any) -> None:
+        try:
+            command(*arguments, **options)
+        except UnfreezeError as error:
+            print(f"unfreeze: {error}", file=sys.stderr)
+            raise typer.Exit(WRONG_INPUT) from None
+        except KeyboardInterrupt:
+            print("unfreeze: interrupted", file=sys.stderr)
+            raise typer.Exit(INTERRUPTED) from None
+
+    return run
+
+
+for _command in (
+    inspect.inspect, plan.plan, train.train, evaluate.evaluate, predict.predict, models.models, demo.demo,
+):  # fmt: skip
+    app.command()(_with_status(_command))
 
 
 if __name__ == "__main__":

@@ -11,6 +11,9 @@ from typing import Annotated, Any
 
 import typer
 
+# The status of a command that Ctrl-C ended: 128 + SIGINT, as shells have it.
+INTERRUPTED = 130
+
 DataArgument = Annotated[
     Path,
     typer.Argument(help="A folder <class>/*, a folder {train,val,test}/<class>/*, or a CSV file path,label[,split][,group]."),

@@ -7,9 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from unfreeze.cli.options import DataArgument, QuietOption, RecipeOption, takes_recipe
-
-INTERRUPTED = 130
+from unfreeze.cli.options import INTERRUPTED, DataArgument, QuietOption, RecipeOption, takes_recipe
 
 
 @takes_recipe

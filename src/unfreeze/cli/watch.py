@@ -43,11 +43,14 @@ def watching(quiet: bool) -> Iterator[Watcher]:
     """The watcher that fits where the output goes."""
     if quiet:
         yield Silent()
-    elif sys.stdout.isatty():
-        yield (watcher := TerminalWatcher())
-        watcher.close()
-    else:
+    elif not sys.stdout.isatty():
         yield PlainWatcher()
+    else:
+        watcher = TerminalWatcher()
+        try:
+            yield watcher
+        finally:
+            watcher.close()
 
 
 class PlainWatcher(Silent):

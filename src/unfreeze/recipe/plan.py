@@ -79,7 +79,6 @@ class Plan(Section):
     seed: int
     device: str
     precision: Precision
-    network: Network
     head: Head
     data: PlannedData
     batch_size: int
@@ -94,6 +93,7 @@ class Plan(Section):
     phases: tuple[Phase, ...]
     environment: dict[str, str]
     remarks: tuple[str, ...] = ()
+    network: Network  # last, because its list of layers is long
 
     @property
     def epochs(self) -> int:

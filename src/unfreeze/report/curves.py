@@ -25,8 +25,11 @@ def draw_curves(history: Sequence[EpochRecord], path: Path) -> None:
     epochs = [record.epoch for record in history]
     _plot(loss, epochs, [record.train_loss for record in history], [record.val_loss for record in history])
     _plot(accuracy, epochs, [record.train_accuracy for record in history], [record.val_accuracy for record in history])
-    loss.set(title="Loss", ylabel="cross-entropy")
-    accuracy.set(title="Accuracy", ylabel="part named right")
+    # The names of the phases stand between title and axes.
+    loss.set_title("Loss", pad=20)
+    accuracy.set_title("Accuracy", pad=20)
+    loss.set_ylabel("cross-entropy")
+    accuracy.set_ylabel("part named right")
     best = [record.epoch for record in history if record.best]
     for axes in (loss, accuracy):
         _mark(axes, history, best[-1] if best else None)
@@ -60,7 +63,5 @@ def _mark(axes: Axes, history: Sequence[EpochRecord], best: int | None) -> None:
             middle, 1.01, records[0].phase_name, transform=axes.get_xaxis_transform(), ha="center", va="bottom",
             fontsize=8, color="#444444",
         )  # fmt: skip
-    axes.title.set_position((0.5, 1.06))
-    axes.title.set_y(1.06)
     if best is not None:
         axes.axvline(best, color=BEST_COLOUR, linewidth=1.5, alpha=0.8, label=f"best epoch ({best})")
