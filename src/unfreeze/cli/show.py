@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -37,19 +37,7 @@ def say(line: str = "") -> None:
 
 def show_inspection(inspection: Inspection) -> None:
     """Counts per class as bars, sizes, colour modes, files left out."""
-    out = console()
-    splits = list(inspection.counts)
-    table = Table(box=None, pad_edge=False)
-    table.add_column("class")
-    for split in splits:
-        table.add_column("pictures" if split == "all" else split, justify="right")
-    table.add_column("")
-    totals = {name: sum(inspection.counts[split][name] for split in splits) for name in inspection.classes}
-    largest = max(totals.values())
-    for name in inspection.classes:
-        bar = "█" * max(1, round(_BAR_WIDTH * totals[name] / largest))
-        table.add_row(escape(name), *(str(inspection.counts[split][name]) for split in splits), bar)
-    out.print(table)
+    console().print(_counts(inspection.classes, inspection.counts))
     small, median, large = inspection.sides_px
     modes = ", ".join(f"{count} {mode}" for mode, count in inspection.modes.items())
     say(f"\n{inspection.pictures} pictures in {len(inspection.classes)} classes")
@@ -102,6 +90,9 @@ def show_plan(plan: Plan) -> None:
     for name, fact in facts.items():
         table.add_row(name, escape(fact))
     out.print(table)
+    if len(plan.data.classes) <= _MOST_LISTED:
+        say()
+        out.print(_counts(plan.data.classes, plan.data.counts, plan.class_weights))
     for decision in plan.data.decisions:
         say(f"note: {escape(decision)}")
     for remark in plan.remarks:
@@ -201,6 +192,25 @@ def show_predictions(predictions: Sequence[Prediction], to: Path | None) -> None
     show_left_out([LeftOut(str(prediction.path), prediction.error or "") for prediction in unreadable])
 
 
+def _counts(
+    classes: Sequence[str], counts: Mapping[str, Mapping[str, int]], weights: Mapping[str, float] | None = None
+) -> Table:
+    """Pictures per class and split, with bars, and the weight of each class in the loss where there are any."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column("class")
+    for split in counts:
+        table.add_column("pictures" if split == "all" else split, justify="right")
+    if weights:
+        table.add_column("weight", justify="right")
+    table.add_column("")
+    totals = {name: sum(counts[split][name] for split in counts) for name in classes}
+    for name in classes:
+        cells = [str(counts[split][name]) for split in counts] + ([f"{weights[name]:.2f}"] if weights else [])
+        bar = "█" * max(1, round(_BAR_WIDTH * totals[name] / max(totals.values())))
+        table.add_row(escape(_printable(name)), *cells, bar)
+    return table
+
+
 def _phases(phases: Sequence[Phase]) -> Table:
     table = Table(box=None, pad_edge=False)
     columns = ("phase", "from", "trains", "of", "epochs", "rate", "schedule", "optimiser", "stops early")
@@ -249,7 +259,7 @@ def _optimizer(phase: Phase) -> str:
 
 def _imbalance(plan: Plan) -> str:
     if plan.class_weights is not None:
-        return "class weights " + ", ".join(f"{name} {weight:.2f}" for name, weight in plan.class_weights.items())
+        return "class weights in the loss"
     if plan.oversample:
         return f"oversampled to {plan.pictures_per_epoch} pictures an epoch"
     return "nothing done"
