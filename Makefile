@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo test lint format bench-torch clean
+.PHONY: demo test lint format clean
 
 demo: $(VENV)/.installed
 	$(BIN)/unfreeze demo

@@ -5,7 +5,7 @@
 DATA holds one folder of pictures per class. Both train the same network (EfficientNet-Lite0, the same weights) on the same
 pictures, resized and cropped alike, without augmentation, in batches of 32, with Adam. The plain loop is what tutorials write:
 `ImageFolder`, `DataLoader` with two workers, float32, NCHW. `same means` is the plain loop given our allocator settings,
-channels last and the same precision, to show what is left without them. Each measurement is a process of its own; the two are timed in
+channels last and the same precision, to show what is left without them. Each measurement is a process of its own, taken in
 turn, and medians are printed as a Markdown table.
 """
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -16,12 +15,13 @@ from numpy.typing import NDArray
 
 from unfreeze.data.dataset import Dataset, LeftOut
 from unfreeze.data.load import Loader, load_files
-from unfreeze.data.scan import Progress, scan, scan_for_training
+from unfreeze.data.picture import decoding_threads
+from unfreeze.data.scan import Progress, refuse_half_split, scan, scan_for_training
 from unfreeze.data.summary import Inspection, summarise
 from unfreeze.diagnosis.diagnose import diagnose
 from unfreeze.diagnosis.finding import Finding
 from unfreeze.errors import DataError, FrameworkError, RecipeError, RunError, did_you_mean
-from unfreeze.files import write_json
+from unfreeze.files import make_folder, write_json
 from unfreeze.recipe.network import Network
 from unfreeze.recipe.plan import Phase, Plan
 from unfreeze.recipe.read import read_recipe
@@ -73,10 +73,21 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How a run's model does on a folder: the scores, and every file that was left out."""
+    """How a run's model does on a folder.
+
+    Attributes:
+        scores: of the pictures in `split`.
+        split: the folder's split that was scored; `all` where it has none.
+        trained_on: how many of the pictures the run was trained on, by their bytes: scores on those say little.
+        left_out: every file that can't be read, with its reason.
+        decisions: what was decided about this data, in words.
+    """
 
     scores: Scores
+    split: str
+    trained_on: int
     left_out: tuple[LeftOut, ...]
+    decisions: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -91,6 +102,7 @@ class Run:
         test: scores on the test pictures, made once at the end; None where there are none or it was interrupted.
         best_epoch: the epoch whose weights the model has.
         findings: what was recognised in the curves.
+        endings: why each phase ended, in words.
         interrupted: whether it was ended by Ctrl-C.
     """
 
@@ -101,6 +113,7 @@ class Run:
     test: Scores | None
     best_epoch: int | None
     findings: list[Finding]
+    endings: list[str]
     interrupted: bool
 
     def predict(self, paths: Sequence[str | Path], device: str = "auto") -> list[Prediction]:
@@ -161,8 +174,10 @@ def train(
         RecipeError, DataError, ModelError, FrameworkError, RunError, TrainingError: each says what to do about it.
     """
     started = time.perf_counter()
+    if out is not None:
+        run_folder.check_free(Path(out))
     planned, backend, dataset, asked = _prepare(data, recipe, changes, progress)
-    folder = run_folder.new_run_folder(Path(out) if out else None, Path(data), asked.model)
+    folder = run_folder.new_run_folder(Path(out) if out is not None else None, Path(data), asked.model)
     run_folder.write_plan(folder, planned, asked)
     run_folder.write_data(folder, dataset)
     if on_plan is not None:
@@ -177,8 +192,16 @@ def train(
         planned.loader_threads,
     )
     prepared = time.perf_counter()
-    outcome = train_plan(planned, backend, loader, watcher or Silent(), lambda history: write_history(history, folder))
-    backend.save_model(folder / run_folder.MODEL)
+
+    def keep(history: list[EpochRecord]) -> None:
+        # The best model so far is on disk at any time: whatever ends the training, `unfreeze predict` has it.
+        if history[-1].best:
+            backend.save_model(folder / run_folder.MODEL)
+        write_history(history, folder)
+
+    outcome = train_plan(planned, backend, loader, watcher or Silent(), keep)
+    if outcome.best is None:
+        backend.save_model(folder / run_folder.MODEL)
     seconds = {"preparing": prepared - started, "training": time.perf_counter() - prepared}
     _finish(folder, planned, backend, loader, dataset, outcome, seconds)
     return open_run(folder)
@@ -202,6 +225,7 @@ def open_run(folder: str | Path) -> Run:
             test=Scores.from_dict(metrics["test"]) if metrics["test"] else None,
             best_epoch=metrics["best_epoch"],
             findings=[Finding(**finding) for finding in run_folder.read_json(folder, run_folder.FINDINGS)],
+            endings=metrics["phase_endings"],
             interrupted=metrics["interrupted"],
         )
     except (KeyError, TypeError, IndexError) as error:
@@ -222,11 +246,13 @@ def evaluate(run: Run | str | Path, data: str | Path, *, device: str = "auto", p
     """
     folder = _folder_of(run)
     planned = run_folder.read_plan(folder)
-    dataset = _labelled_like(planned, scan(Path(data), progress=progress))
+    dataset, split = _labelled_like(folder, planned, scan(Path(data), progress=progress))
     backend = _load_model(planned, folder, device)
-    loader = Loader(dataset, planned.network.contract, _PREDICTION_BATCH, Augment(), threads=_threads())
+    loader = Loader(dataset, planned.network.contract, _PREDICTION_BATCH, Augment(), threads=decoding_threads())
     scores = score(backend.predict(loader.evaluation("test")), loader.labels("test"), dataset.classes)
-    return Evaluation(scores, dataset.left_out)
+    trained = run_folder.training_contents(folder)
+    known = sum(record.content in trained for record in dataset.records)
+    return Evaluation(scores, split, known, dataset.left_out, dataset.decisions)
 
 
 def predict(
@@ -255,7 +281,7 @@ def predict(
     places: list[int] = []
 
     def batches() -> Any:
-        for batch in load_files(files, planned.network.contract, _PREDICTION_BATCH, _threads(), unreadable):
+        for batch in load_files(files, planned.network.contract, _PREDICTION_BATCH, decoding_threads(), unreadable):
             places.extend(batch.labels.tolist())
             yield batch
 
@@ -296,6 +322,7 @@ def _prepare(
 ) -> tuple[Plan, Backend, Dataset, Recipe]:
     asked = _recipe(recipe, changes)
     package = _backend(asked.framework)
+    package.check(asked)
     dataset = scan_for_training(Path(data), asked.data, asked.seed, progress)
     backend: Backend = package.open_network(asked, dataset.classes)
     return make_plan(asked, dataset, backend), backend, dataset, asked
@@ -355,10 +382,16 @@ def _finish(
 ) -> None:
     """Scores the best weights and writes what is left of the run folder."""
     started = time.perf_counter()
-    # After Ctrl-C nobody wants to wait for scores: `unfreeze evaluate` makes them later.
-    splits = [] if outcome.interrupted else [name for name in ("validation", "test") if name in dataset.splits]
-    predicted: dict[str, NDArray[np.float32]] = {split: backend.predict(loader.evaluation(split)) for split in splits}
-    scores = {split: score(predicted[split], loader.labels(split), dataset.classes) for split in splits}
+    write_history(outcome.history, folder)
+    predicted: dict[str, NDArray[np.float32]] = {}
+    try:
+        # After Ctrl-C nobody wants to wait for scores: `unfreeze evaluate` makes them later.
+        if not outcome.interrupted:
+            splits = [name for name in ("validation", "test") if name in dataset.splits]
+            predicted = {split: backend.predict(loader.evaluation(split)) for split in splits}
+    except KeyboardInterrupt:
+        outcome.interrupted = True
+    scores = {split: score(predicted[split], loader.labels(split), dataset.classes) for split in predicted}
     run_folder.write_predictions(folder, dataset, predicted)
     findings = diagnose(outcome.history)
     write_json(folder / run_folder.FINDINGS, [asdict(finding) for finding in findings])
@@ -380,26 +413,35 @@ def _finish(
     write_page(folder, planned, outcome.history, metrics, findings)
 
 
-def _labelled_like(planned: Plan, dataset: Dataset) -> Dataset:
-    """The pictures to be scored, all in the split `test`, with the run's classes."""
+def _labelled_like(folder: Path, planned: Plan, dataset: Dataset) -> tuple[Dataset, str]:
+    """The pictures to be scored, all in the split `test`, with the run's classes; and which split they come from.
+
+    Where the run chose some of the classes, pictures of others are left out, as in its training.
+    """
     classes = planned.data.classes
     unknown = [label for label in dataset.classes if label not in classes]
-    if unknown:
+    chose_classes = read_recipe(folder / run_folder.RECIPE).data.classes is not None
+    if unknown and not chose_classes:
         hint = "".join(did_you_mean(label, classes) for label in unknown)
         raise DataError(
             f"{dataset.root}: the run knows no class {', '.join(repr(label) for label in unknown)}.{hint}"
             f" It knows {', '.join(classes)}."
         )
-    chosen = next((name for name in ("test", "validation", "train") if name in dataset.splits), None)
-    records = tuple(replace(record, split="test") for record in dataset.records if record.split == chosen)
-    return replace(dataset, classes=classes, records=records)
+    known = replace(dataset, records=tuple(record for record in dataset.records if record.label in classes))
+    refuse_half_split(known)
+    split = next((name for name in ("test", "validation", "train") if name in known.splits), None)
+    chosen = tuple(replace(record, split="test") for record in known.records if record.split == split)
+    if not chosen:
+        raise DataError(f"{dataset.root}: no picture of {', '.join(classes)} in it")
+    remarks = (f"left out, because the run chose other classes: {', '.join(unknown)}",) if unknown else ()
+    return replace(known, classes=classes, records=chosen, decisions=(*dataset.decisions, *remarks)), split or "all"
 
 
 def _files(paths: Sequence[Path]) -> list[Path]:
     files: list[Path] = []
     for path in paths:
         if path.is_dir():
-            files += sorted(file for file in path.rglob("*") if file.is_file() and not file.name.startswith("."))
+            files += sorted(file for file in path.rglob("*") if file.is_file() and not _hidden(file.relative_to(path)))
         elif path.is_file():
             files.append(path)
         else:
@@ -422,16 +464,13 @@ def _write_predictions(path: Path, predictions: Sequence[Prediction], classes: t
         cells = [f"{prediction.probabilities[name]:.6f}" if prediction.label else "" for name in classes]
         confidence = "" if prediction.confidence is None else f"{prediction.confidence:.6f}"
         rows.append([prediction.path, prediction.label or "", confidence, prediction.error or "", *cells])
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        run_folder.write_table(path, columns, rows)
-    except OSError as error:
-        raise DataError(f"{path}: can't be written ({error.strerror or error})") from None
+    make_folder(path.parent)
+    run_folder.write_table(path, columns, rows)
+
+
+def _hidden(path: Path) -> bool:
+    return any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
 
 
 def _folder_of(run: Run | str | Path) -> Path:
     return run.folder if isinstance(run, Run) else Path(run)
-
-
-def _threads() -> int:
-    return min(16, os.cpu_count() or 1)

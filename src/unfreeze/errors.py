@@ -6,6 +6,7 @@
     ├── ModelError        no such network, no weights for it, or an input it can't take
     ├── FrameworkError    the framework asked for is unknown or not installed
     ├── TrainingError     the training can't go on, for example because the loss became NaN before anything was learned
+    ├── StorageError      a file can't be written
     └── RunError          a run folder is missing, incomplete or from elsewhere
 
 A message names what was received, what would do, and the next step. The command line prints the message of any
@@ -40,6 +41,10 @@ class FrameworkError(UnfreezeError):
 
 class TrainingError(UnfreezeError):
     """A training that can't go on."""
+
+
+class StorageError(UnfreezeError):
+    """A file that can't be written."""
 
 
 class RunError(UnfreezeError):

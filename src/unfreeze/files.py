@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
+
+from unfreeze.errors import StorageError
 
 
 def write_text(path: Path, text: str) -> None:
@@ -13,10 +16,31 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Writes `content`."""
+    """Writes `content`.
+
+    Raises:
+        StorageError: it can't be written; what was there before is still there.
+    """
     temporary = path.with_name(path.name + ".tmp")
-    temporary.write_bytes(content)
-    temporary.replace(path)
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise StorageError(f"{path}: can't be written ({error.strerror or error})") from None
+
+
+def make_folder(path: Path) -> None:
+    """Makes a folder and those above it, if they aren't there.
+
+    Raises:
+        StorageError: it can't be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"{path}: the folder can't be made ({error.strerror or error})") from None
 
 
 def write_json(path: Path, values: Any) -> None:

@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
-from unfreeze.backends.torch import bundled, list_models, open_network
+from unfreeze.backends.torch import bundled, check, list_models, networks, open_network
 from unfreeze.backends.torch.networks import open_base
 from unfreeze.data.load import Batch
 from unfreeze.data.prepare import prepare
@@ -60,14 +60,8 @@ def test_pixels_reach_the_network_as_timm_would_send_them(model: str) -> None:
 def test_a_bgr_contract_swaps_the_channels() -> None:
     backend = open_network(read_recipe(None, {"model": "resnet18", "weights": "none"}), ("a", "b"))
     swapped = backend.network.contract.model_copy(update={"channel_order": "BGR"})
-    other = type(backend)(
-        backend._model,
-        backend.network.model_copy(update={"contract": swapped}),
-        ("a", "b"),
-        backend._head,
-        "cpu",
-        "float32",
-    )
+    network = backend.network.model_copy(update={"contract": swapped})
+    other = type(backend)(backend._model, network, ("a", "b"), backend._recipe)
     image = np.random.default_rng(0).integers(0, 256, (1, 8, 8, 3), dtype=np.uint8)
     torch.testing.assert_close(other._to_device(image), backend._to_device(image)[:, [2, 1, 0]], rtol=0, atol=0)
 
@@ -213,3 +207,47 @@ def test_a_batch_of_one_is_predicted() -> None:
     backend = open_network(read_recipe(None, {"model": "resnet18", "weights": "none"}), ("a", "b"))
     one = Batch(np.zeros((1, 64, 64, 3), np.uint8), np.zeros(1, np.int64))
     assert backend.predict([one]).shape == (1, 2)
+
+
+@pytest.mark.parametrize("model", ["resnet18.bogus", "resnet18.a1_in1k.more"])
+def test_a_misspelt_tag_is_a_clear_error(model: str) -> None:
+    for weights in ("pretrained", "none"):
+        with pytest.raises(ModelError, match=f"no network '{model}'. Did you mean 'resnet18"):
+            open_base(model, weights)
+
+
+def test_a_tag_chooses_the_checkpoint_and_its_contract() -> None:
+    assert open_base("resnet18.a1_in1k", "none").contract.crop_fraction == 0.95
+    assert open_base("resnet18.tv_in1k", "none").contract.crop_fraction == 0.875
+
+
+def test_a_side_the_network_can_not_take_is_refused_before_training() -> None:
+    recipe = read_recipe(None, {"model": "hrnet_w18_small", "weights": "none", "input.side_px": 100})
+    with pytest.raises(ModelError, match="hrnet_w18_small can't take 100 px: try 96, a multiple of 32"):
+        open_network(recipe, ("a", "b"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"model": "resnet51"}, "no network 'resnet51'"),
+        ({"weights": "missing.safetensors"}, "there is no file 'missing.safetensors'"),
+        ({"device": "cuda"}, "PyTorch finds no CUDA GPU here"),
+    ],
+)
+def test_what_needs_no_pictures_is_checked_before_they_are_read(changes: dict[str, str], message: str) -> None:
+    if "device" in changes and torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    with pytest.raises((ModelError, RecipeError), match=message):
+        check(read_recipe(None, changes))
+
+
+def test_a_no_proxy_setting_is_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("no_proxy", "localhost")
+    monkeypatch.delenv("HF_HUB_OFFLINE")
+    monkeypatch.setattr(networks.huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    # A name that no resolver knows (RFC 2606): the hub itself may be within reach of whoever runs this.
+    monkeypatch.setattr(networks.huggingface_hub.constants, "ENDPOINT", "https://hub.invalid")
+    assert networks._hub_reachable() is False

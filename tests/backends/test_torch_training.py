@@ -159,7 +159,8 @@ def test_the_manifest_holds_classes_contract_and_recipe_of_the_head(saved: Path)
     manifest = json.loads((saved / "manifest.json").read_text())
     assert (manifest["format"], manifest["framework"], manifest["classes"]) == (1, "torch", ["a", "b", "c"])
     assert manifest["network"]["contract"]["mean"] == [0.485, 0.456, 0.406]
-    assert manifest["head"] == {"hidden": [], "dropout": 0.0}
+    assert manifest["recipe"]["head"] == {"hidden": [], "dropout": 0.0}
+    assert manifest["recipe"]["strategy"] == "gradual"
     assert sorted(path.name for path in saved.iterdir()) == ["manifest.json", "weights.safetensors"]
 
 
@@ -189,3 +190,11 @@ def test_a_strangers_manifest_can_not_make_timm_fetch(saved: Path, architecture:
     (saved / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(RunError, match="timm has no architecture"):
         load_model(saved)
+
+
+def test_after_a_phase_predictions_are_those_of_the_model_loaded_again(tmp_path: Path) -> None:
+    backend = opened(precision="bfloat16", device="cpu")
+    train_down_to(backend, "stage4", 1e-3)
+    backend.save_model(tmp_path / "model")
+    again = load_model(tmp_path / "model", "cpu", "bfloat16")
+    assert again.predict([batch()]).tobytes() == backend.predict([batch()]).tobytes()

@@ -173,6 +173,40 @@ def test_evaluate_refuses_unknown_classes(unfreeze: Command, run: Path, tmp_path
     assert err == (f"unfreeze: {more}: the run knows no class 'fat cats'. Did you mean 'fat cat'? It knows 0, fat cat, été.\n")
 
 
+def test_evaluate_says_what_was_scored_and_what_was_trained_on(unfreeze: Command, run: Path, photos: Path) -> None:
+    data = json.loads((run / "data.json").read_text())
+    trained = sum(picture["split"] == "train" for picture in data["pictures"])
+    out = unfreeze("evaluate", run, photos)[1]
+    assert f"the run was trained on {trained} of these 60 pictures: the score on them says little" in out
+
+
+def test_evaluate_takes_the_test_split_where_there_is_one(unfreeze: Command, run: Path, tmp_path: Path) -> None:
+    for split, count in (("train", 4), ("test", 3)):
+        class_folder(tmp_path / "given" / split, {"0": count, "fat cat": count})
+    out = unfreeze("evaluate", run, tmp_path / "given")[1]
+    assert f"{tmp_path / 'given'}, split test: accuracy" in out
+    assert "6 pictures" in out
+
+
+def test_evaluate_refuses_a_manifest_with_half_a_split(unfreeze: Command, run: Path, photos: Path, tmp_path: Path) -> None:
+    names = sorted((photos / "0").glob("*.png"))[:3]
+    lines = [f"{name},0,{split}" for name, split in zip(names, ("test", "", ""), strict=True)]
+    (tmp_path / "half.csv").write_text("\n".join(["path,label,split", *lines]))
+    status, _, err = unfreeze("evaluate", run, tmp_path / "half.csv")
+    assert status == 2
+    assert "some pictures have a split and some have none" in err
+
+
+def test_a_run_on_some_classes_is_evaluated_on_those(unfreeze: Command, photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    assert unfreeze("train", photos, *NUMPY, "--classes", "0, été", "--out", out, "--quiet", "--epochs", 2)[0] == 0
+    status, printed, _ = unfreeze("evaluate", out, photos)
+    assert status == 0
+    assert "36 pictures" in printed
+    assert "left out, because the run chose other classes: fat cat" in printed
+    assert "24" in unfreeze("inspect", photos, "--classes", "0")[1]
+
+
 def test_predict_prints(unfreeze: Command, run: Path, photos: Path) -> None:
     picture = min((photos / "fat cat").iterdir())
     status, out, _ = unfreeze("predict", run, picture)
@@ -279,6 +313,86 @@ def test_the_pictures_are_never_changed(unfreeze: Command, photos: Path, tmp_pat
     unfreeze("train", photos, *NUMPY, "--out", tmp_path / "run", "--quiet", "--epochs", 2)
     unfreeze("predict", tmp_path / "run", photos, "--to", tmp_path / "p.csv")
     assert {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in photos.rglob("*") if path.is_file()} == before
+
+
+def test_ctrl_c_in_the_first_epoch_leaves_a_run_that_opens(
+    unfreeze: Command, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from support.numpy_backend import NumpyBackend
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(NumpyBackend, "train_epoch", interrupted)
+    status, printed, _ = unfreeze("train", photos, *NUMPY, "--out", tmp_path / "run")
+    assert status == 130
+    assert "Interrupted: the weights as they were are kept" in printed
+    monkeypatch.undo()
+
+
+def test_ctrl_c_while_scoring_keeps_the_run(
+    unfreeze: Command, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from support.numpy_backend import NumpyBackend
+
+    predict, calls = NumpyBackend.predict, []
+
+    def interrupted(self: NumpyBackend, batches: object) -> object:
+        calls.append(1)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return predict(self, batches)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(NumpyBackend, "predict", interrupted)
+    arguments = ("--strategy", "feature-extraction", "--head-epochs", 3, "--out", tmp_path / "run")
+    status, printed, _ = unfreeze("train", photos, *NUMPY, *arguments)
+    assert status == 130
+    assert "Interrupted" in printed
+    assert json.loads((tmp_path / "run/metrics.json").read_text())["test"] is None
+    assert (tmp_path / "run/model/manifest.json").exists()
+
+
+def test_pictures_that_vanish_cost_no_finished_epoch(
+    unfreeze: Command, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from support.numpy_backend import NumpyBackend
+
+    train_epoch, epochs = NumpyBackend.train_epoch, []
+
+    def vanishing(self: NumpyBackend, *arguments: object) -> object:
+        epochs.append(1)
+        if len(epochs) == 3:
+            for picture in (photos / "0").iterdir():
+                picture.unlink()
+        return train_epoch(self, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(NumpyBackend, "train_epoch", vanishing)
+    status, _, err = unfreeze("train", photos, *NUMPY, "--out", tmp_path / "run", "--quiet")
+    assert status == 2
+    assert "can't be read (No such file or directory)" in err
+    status, printed, _ = unfreeze("predict", tmp_path / "run", photos / "été")
+    assert status == 0
+    assert len(printed.splitlines()) == 12
+
+
+def test_values_the_strategy_has_no_use_for_are_named(unfreeze: Command, photos: Path) -> None:
+    out = unfreeze("plan", photos, *NUMPY, "--strategy", "feature-extraction", "--epochs", 50, "--stages", 3)[1]
+    assert "the strategy feature-extraction has no use for unfreeze.stages, unfrozen, which the recipe gives" in out
+
+
+def test_groups_too_few_to_split_are_a_clear_error(unfreeze: Command, photos: Path, tmp_path: Path) -> None:
+    lines = [f"{name},{name.parent.name},{name.parent.name}" for name in sorted(photos.glob("*/*.png"))]
+    (tmp_path / "m.csv").write_text("\n".join(["path,label,group", *lines]), encoding="utf-8")
+    status, _, err = unfreeze("plan", tmp_path / "m.csv", *NUMPY)
+    assert status == 2
+    assert "nothing is left to validate with" in err
+
+
+def test_a_chart_that_can_not_be_written_is_a_clear_error(unfreeze: Command, photos: Path, tmp_path: Path) -> None:
+    status, _, err = unfreeze("inspect", photos, "--chart", tmp_path / "missing/counts.png")
+    assert (status, err.splitlines()[-1]) == (
+        2, f"unfreeze: {tmp_path}/missing/counts.png: can't be written (No such file or directory)"
+    )  # fmt: skip
 
 
 def test_ctrl_c_before_training_says_so(unfreeze: Command, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -202,6 +202,17 @@ def test_label_smoothing_spreads_part_of_the_target(opened: Open) -> None:
     assert result.loss == pytest.approx(-logs[np.arange(24), labels].mean(), abs=1e-5)
 
 
+def test_class_weights_weigh_a_picture_whatever_its_smoothed_target(opened: Open) -> None:
+    backend, phases = opened(strategy="feature-extraction", **STILL)
+    logs, labels = backend.predict(batches()).astype(np.float64), pictures()[1]
+    weights = np.array([1.0, 5.0, 0.5], np.float32)
+    settings = LossSettings(label_smoothing=0.3, class_weights=weights)
+    result = train(backend, phases[0], rate=0.0, loss=settings, size=24)[0]
+    losses = -(0.7 * logs[np.arange(24), labels] + 0.3 * logs.mean(axis=1))
+    expected = (weights[labels] * losses).sum() / weights[labels].sum()
+    assert result.objective == pytest.approx(expected, abs=1e-5)
+
+
 def test_a_saved_model_predicts_the_same(opened: Open, package: ModuleType, tmp_path: Path) -> None:
     backend, phases = opened(strategy="full")
     train(backend, phases[-1])

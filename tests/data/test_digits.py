@@ -15,9 +15,15 @@ from unfreeze.data.scan import scan
 
 @pytest.fixture(scope="module")
 def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("digits") / "new" / "folder"
-    assert write_digits(folder) == 1797
+    folder = tmp_path_factory.mktemp("digits")
+    write_digits(folder, folder)
     return folder
+
+
+def test_some_are_kept_for_later(tmp_path: Path) -> None:
+    write_digits(tmp_path / "known", tmp_path / "new")
+    assert [len(list((tmp_path / name).rglob("*.png"))) for name in ("known", "new")] == [1647, 150]
+    assert (tmp_path / "new/0/0000.png").is_file()
 
 
 def test_a_folder_that_can_be_trained_on(digits: Path) -> None:
@@ -40,6 +46,6 @@ def test_ink_is_dark_and_the_scan_is_still_in_it(digits: Path) -> None:
 
 
 def test_writing_twice_gives_the_same_bytes(digits: Path, tmp_path: Path) -> None:
-    write_digits(tmp_path)
+    write_digits(tmp_path, tmp_path)
     for name in ("0/0000.png", "8/1796.png"):
         assert (tmp_path / name).read_bytes() == (digits / name).read_bytes()

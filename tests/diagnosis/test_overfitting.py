@@ -27,8 +27,8 @@ def test_the_remedy_regularises_and_can_be_followed():
     finding = overfitting(epochs(train_accuracy=[1.0] * 3, val_accuracy=0.5, confusion=MANY))
     recipe = read_recipe(None, finding.remedy)
     assert recipe.head.dropout == 0.5
-    assert recipe.label_smoothing == 0.1
-    assert recipe.augment.crop_min_area == 0.25
+    assert recipe.augment.rotation_degrees == 15.0
+    assert recipe.augment.crop_min_area == 0.2
 
 
 @pytest.mark.parametrize(

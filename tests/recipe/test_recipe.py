@@ -288,7 +288,7 @@ def recipes():
         {"name": st.sampled_from(["constant", "step", "cosine", "plateau"]), "floor": open_unit},
         optional={"warmup_epochs": st.floats(0, 5), "factor": st.floats(0.01, 0.99)},
     )
-    phase = st.fixed_dictionaries({"epochs": st.integers(1, 1000), "rate": small, "optimizer": decay, "schedule": schedule})
+    phase = st.fixed_dictionaries({"epochs": st.integers(6, 1000), "rate": small, "optimizer": decay, "schedule": schedule})
     # Without line ends: PyYAML writes some of them as they are and folds them to a space on reading.
     names = st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), min_size=1)
     return st.fixed_dictionaries(
@@ -332,3 +332,8 @@ def test_plan_round_trip_and_nothing_in_it_says_auto(strategy, pretrained, tmp_p
     assert Plan.model_validate(written) == plan
     assert "auto" not in values_in(written)
     assert plan.epochs == sum(phase["epochs"] for phase in written["phases"])
+
+
+def test_a_warm_up_as_long_as_its_phase_is_refused():
+    with pytest.raises(RecipeError, match=r"unfrozen: schedule.warmup_epochs: 3 leaves nothing of 3 epochs: give less"):
+        read_recipe(None, {"unfrozen.epochs": 3, "unfrozen.schedule.warmup_epochs": 3})

@@ -28,9 +28,12 @@ CONTRACT = InputContract(side_px=16, crop_fraction=1.0, mean=(0.5, 0.5, 0.5), st
 _RATE_FACTOR = 100.0
 
 
-def open_network(recipe: Recipe, classes: tuple[str, ...]) -> NumpyBackend:
+def check(recipe: Recipe) -> None:
     if recipe.model not in ("tiny", "efficientnet_lite0"):
         raise ModelError(f"no network '{recipe.model}': this backend has 'tiny'")
+
+
+def open_network(recipe: Recipe, classes: tuple[str, ...]) -> NumpyBackend:
     return NumpyBackend(_initial_weights(recipe.seed, len(classes)), recipe.model, classes, recipe.head.dropout, recipe.seed)
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from support.made_up import small_plan
 from unfreeze.data.dataset import Dataset, LeftOut, Record
-from unfreeze.errors import RunError
+from unfreeze.errors import RunError, StorageError
 from unfreeze.recipe.read import read_recipe, validate_recipe
 from unfreeze.training.run_folder import (
     new_run_folder,
@@ -88,9 +88,9 @@ def test_a_file_in_the_place_of_the_folder(tmp_path):
 
 def test_a_folder_that_cannot_be_made(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(RunError) as caught:
+    with pytest.raises(StorageError) as caught:
         new_run_folder(tmp_path / "file" / "run", Path("data"), "m")
-    assert str(caught.value) == f"{tmp_path / 'file' / 'run'} can't be made (Not a directory): give another --out"
+    assert str(caught.value) == f"{tmp_path / 'file' / 'run'}: the folder can't be made (Not a directory)"
 
 
 def test_plan_and_recipe_come_back(tmp_path):

@@ -8,10 +8,9 @@ from unfreeze.cli.options import DataArgument, DeviceOption, RunArgument
 def evaluate(run: RunArgument, data: DataArgument, device: DeviceOption = "auto") -> None:
     """Score a run's model on labelled pictures: accuracy, per class, confusion matrix. In Python: unfreeze.evaluate."""
     from unfreeze import api
-    from unfreeze.cli.show import show_left_out, show_scores
+    from unfreeze.cli.show import show_evaluation
     from unfreeze.cli.watch import scan_progress
 
     with scan_progress() as progress:
         evaluation = api.evaluate(run, data, device=device, progress=progress)
-    show_scores(evaluation.scores, str(data))
-    show_left_out(evaluation.left_out)
+    show_evaluation(evaluation, str(data))

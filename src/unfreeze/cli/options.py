@@ -75,7 +75,7 @@ def recipe_changes(
         "head.dropout": dropout,
         "imbalance.class_weights": "balanced" if class_weights else None,
         "imbalance.oversample": oversample or None,
-        "data.classes": [name.strip() for name in classes.split(",")] if classes else None,
+        "data.classes": split_names(classes),
         "seed": seed,
         "device": device,
         "precision": precision,
@@ -83,6 +83,11 @@ def recipe_changes(
     }
     changes = {name: value for name, value in given.items() if value is not None}
     return changes | dict(parse_assignment(text) for text in assignments or [])
+
+
+def split_names(text: str | None) -> list[str] | None:
+    """`a, b` as `["a", "b"]`."""
+    return [name.strip() for name in text.split(",")] if text else None
 
 
 def takes_recipe(command: Callable[..., None]) -> Callable[..., None]:

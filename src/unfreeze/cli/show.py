@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from unfreeze.api import Prediction, Run
+from unfreeze.api import Evaluation, Prediction, Run
 from unfreeze.data.dataset import LeftOut
 from unfreeze.data.summary import Inspection
 from unfreeze.diagnosis.finding import Finding
@@ -155,6 +155,17 @@ def show_scores(scores: Scores, name: str) -> None:
         out.print(_confusion(scores))
 
 
+def show_evaluation(evaluation: Evaluation, name: str) -> None:
+    """The scores on a folder, and what to know about them."""
+    show_scores(evaluation.scores, name if evaluation.split == "all" else f"{name}, split {evaluation.split}")
+    if evaluation.trained_on:
+        known = f"{evaluation.trained_on} of these {evaluation.scores.pictures} pictures"
+        say(f"[bold yellow]note:[/] the run was trained on {known}: the score on them says little")
+    for decision in evaluation.decisions:
+        say(f"note: {escape(decision)}")
+    show_left_out(evaluation.left_out)
+
+
 def show_run(run: Run) -> None:
     """How a training ended, and what to do next."""
     say()
@@ -169,6 +180,8 @@ def show_run(run: Run) -> None:
         show_scores(run.validation, "validation")
     if run.best_epoch is not None and not run.interrupted:
         say(f"The weights are those of epoch {run.best_epoch} of {len(run.history)}, the best by {run.plan.watch}.")
+    for phase, ending in zip(run.plan.phases, run.endings, strict=False):
+        say(f"{phase.name} ended: {ending}")
     for finding in run.findings:
         say(_finding(finding))
     for remark in run.plan.remarks:

@@ -93,7 +93,7 @@ class TerminalWatcher(Silent):
         )
         self._task = self._bar.add_task("", speed="")
         self._live = Live(Group(self._table, self._bar), console=self._console, refresh_per_second=8)
-        self._pictures = 0
+        self._pictures, self._epoch, self._epochs, self._phase = 0, 0, 0, ""
 
     def close(self) -> None:
         """Leaves the table on the screen and gives the terminal back."""
@@ -101,9 +101,9 @@ class TerminalWatcher(Silent):
 
     def phase_started(self, number: int, phase: Phase, steps_per_epoch: int) -> None:
         self._live.start()
-        self._pictures = 0
-        description = f"phase {number}: {phase.name}"
-        self._bar.reset(self._task, total=steps_per_epoch * phase.epochs, description=description, speed="")
+        self._pictures, self._epoch, self._epochs = 0, 1, phase.epochs
+        self._phase = f"phase {number}: {phase.name}"
+        self._bar.reset(self._task, total=steps_per_epoch * phase.epochs, description=self._description(), speed="")
 
     def step_done(self, pictures: int) -> None:
         self._pictures += pictures
@@ -124,5 +124,11 @@ class TerminalWatcher(Silent):
             "best" if record.best else "",
         )
 
+        self._epoch = min(self._epoch + 1, self._epochs)
+        self._bar.update(self._task, description=self._description())
+
     def phase_ended(self, reason: str) -> None:
         self._bar.update(self._task, speed=reason)
+
+    def _description(self) -> str:
+        return f"{self._phase}, epoch {self._epoch} of {self._epochs}, batch"

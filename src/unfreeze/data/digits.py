@@ -9,13 +9,13 @@ from PIL import Image
 
 # The scans are 8 × 8; enlarged they can be looked at.
 _ENLARGED_PX = 64
+_EVERY = 12
 
 
-def write_digits(folder: Path) -> int:
-    """Writes scikit-learn's 1,797 handwritten digits (Alpaydin & Kaynak 1998) as `folder/<digit>/<number>.png`.
+def write_digits(known: Path, new: Path) -> None:
+    """Writes scikit-learn's 1,797 scans of handwritten digits (Alpaydin & Kaynak 1998) as `<digit>/<number>.png`.
 
-    Returns:
-        How many pictures were written.
+    Every twelfth goes to the folder `new`, the others to `known`.
     """
     from sklearn.datasets import load_digits
 
@@ -23,7 +23,6 @@ def write_digits(folder: Path) -> int:
     for number, (values, label) in enumerate(zip(digits.images, digits.target, strict=True)):
         # Ink is 0–16 and bright; on paper it is dark.
         levels = (255 - np.rint(values * (255 / 16))).astype(np.uint8)
-        path = folder / str(label) / f"{number:04d}.png"
+        path = (new if number % _EVERY == 0 else known) / str(label) / f"{number:04d}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(levels).resize((_ENLARGED_PX, _ENLARGED_PX), Image.Resampling.BICUBIC).save(path)
-    return len(digits.images)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import warnings
 from pathlib import Path
 
@@ -71,6 +72,11 @@ def decode(content: bytes, name: str | Path) -> Image.Image:
         raise DataError(f"{name}: not a picture in a format that can be read ({', '.join(FORMATS)})") from None
     except Exception as error:  # Pillow's decoders raise almost anything on damaged files; each is "this file is unreadable"
         raise DataError(f"{name}: damaged or truncated ({error or type(error).__name__})") from None
+
+
+def decoding_threads() -> int:
+    """How many threads decode pictures where nothing else is asked for: one per processor core, at most 16."""
+    return min(16, os.cpu_count() or 1)
 
 
 def colour_mode(content: bytes) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +12,7 @@ from pathlib import Path
 
 from unfreeze.data.dataset import Dataset, LeftOut, Record
 from unfreeze.data.layout import Found, Layout, read_layout
-from unfreeze.data.picture import colour_mode, decode, read_bytes
+from unfreeze.data.picture import colour_mode, decode, decoding_threads, read_bytes
 from unfreeze.data.split import split_records
 from unfreeze.errors import DataError, did_you_mean
 from unfreeze.recipe.recipe import Data
@@ -89,11 +88,19 @@ def with_splits(dataset: Dataset, settings: Data, seed: int) -> Dataset:
     return replace(dataset, records=tuple(records), decisions=(*dataset.decisions, decision))
 
 
-def _missing_splits(dataset: Dataset, settings: Data) -> dict[str, float]:
-    unsplit = any(record.split is None for record in dataset.records)
-    present = dataset.splits
-    if unsplit and present:
+def refuse_half_split(dataset: Dataset) -> None:
+    """Refuses a manifest that gives a split to some pictures and none to others.
+
+    Raises:
+        DataError: it does.
+    """
+    if dataset.splits and any(record.split is None for record in dataset.records):
         raise DataError(f"{dataset.root}: some pictures have a split and some have none: give one to all, or to none")
+
+
+def _missing_splits(dataset: Dataset, settings: Data) -> dict[str, float]:
+    refuse_half_split(dataset)
+    unsplit, present = not dataset.splits, dataset.splits
     if "validation" in present:
         return {}
     validation, test = settings.validation_fraction, 0.0 if "test" in present or not unsplit else settings.test_fraction
@@ -117,7 +124,7 @@ def _read_all(found: Sequence[Found], progress: Progress | None) -> tuple[list[R
 def _in_threads(found: Iterable[Found]) -> Iterator[Record | LeftOut]:
     # In chunks, so that a million files are not queued at once.
     waiting = iter(found)
-    with ThreadPoolExecutor(min(16, os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(decoding_threads()) as pool:
         while chunk := list(islice(waiting, _CHUNK)):
             yield from pool.map(_read_one, chunk)
 
@@ -213,6 +220,11 @@ def _check_trainable(dataset: Dataset) -> None:
     counts = dataset.counts()
     if "train" not in counts:
         raise DataError(f"{dataset.root}: no training pictures: the splits found are {', '.join(dataset.splits)}")
+    if "validation" not in counts:
+        raise DataError(
+            f"{dataset.root}: nothing is left to validate with: groups and identical pictures stay together, and here they"
+            " are too few to be split. Give more groups, or a split of your own."
+        )
     untrained = [label for label in dataset.classes if not counts["train"][label]]
     if untrained:
         places = ", ".join(

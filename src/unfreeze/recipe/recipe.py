@@ -157,6 +157,14 @@ class PhaseSettings(Section):
     schedule: Schedule = Schedule()
     stopping: Stopping = Stopping()
 
+    @model_validator(mode="after")
+    def _warm_up_ends(self) -> PhaseSettings:
+        if self.schedule.warmup_epochs >= self.epochs:
+            raise ValueError(
+                f"schedule.warmup_epochs: {self.schedule.warmup_epochs:g} leaves nothing of {self.epochs} epochs: give less"
+            )
+        return self
+
 
 class HeadOnly(PhaseSettings):
     """The phase with the whole base frozen."""

@@ -24,6 +24,19 @@ def make_phases(network: Network, recipe: Recipe) -> tuple[Phase, ...]:
     return STRATEGIES[recipe.strategy](network, recipe)
 
 
+def unused_keys(network: Network, recipe: Recipe) -> set[str]:
+    """What the recipe gives, not by default, that its strategy has no use for."""
+    unused = set()
+    if recipe.strategy == "feature-extraction":
+        unused = {"unfrozen", "unfreeze.stages", "unfreeze.layers", "unfreeze.rate_factor", "unfreeze.batchnorm"}
+    if recipe.strategy == "full":
+        unused = {"unfreeze.stages", "unfreeze.layers"} | (set() if network.pretrained else {"head_only"})
+    if recipe.strategy != "gradual":
+        unused |= {"unfreeze.rate_factor"}
+    given = recipe.model_fields_set | {f"unfreeze.{name}" for name in recipe.unfreeze.model_fields_set}
+    return unused & given
+
+
 def feature_extraction(network: Network, recipe: Recipe) -> tuple[Phase, ...]:
     """The base frozen, the head trained."""
     return (_phase("head only", network, HEAD, recipe),)

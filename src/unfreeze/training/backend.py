@@ -3,11 +3,13 @@
 Arrays are NumPy at the border, and calls are as large as an epoch, so that each backend owns its inner loop. Layout (NCHW or
 NHWC), device and precision never leave the backend. `tests/support/numpy_backend.py` is the smallest complete example.
 
-A framework's package (`unfreeze.backends.torch`, …) offers two functions:
+A framework's package (`unfreeze.backends.torch`, …) offers these functions:
 
+    check(recipe)                                 refuses what can be refused before any picture is read
     open_network(recipe, classes) -> Backend      the network of a recipe with a new head
     load_model(folder, device) -> Backend         a finished model, as `Backend.save_model` wrote it
     list_models(pattern) -> [ModelEntry]          what can be used
+    describe_network(name) -> Network             the stages and input contract of one
 """
 
 from __future__ import annotations
@@ -34,7 +36,8 @@ class LossSettings:
 
     Attributes:
         label_smoothing: the part of the target spread evenly over all classes.
-        class_weights: float32 [K], or None. A batch's loss is Σ w·loss / Σ w, w the weight of each picture's class.
+        class_weights: float32 [K], or None. A batch's objective is Σ w·ℓ / Σ w, w the weight of each picture's class and ℓ its
+            cross-entropy, smoothed.
     """
 
     label_smoothing: float = 0.0

@@ -165,8 +165,8 @@ class _Run:
     def _keep(self, record: EpochRecord, is_best: bool) -> None:
         if is_best:
             record = EpochRecord(**{**vars(record), "best": True})
-            self._best_weights = self._backend.snapshot()
-            self.outcome.best = record
+            # Together, so that Ctrl-C between them can't leave one epoch's name on another's weights.
+            self._best_weights, self.outcome.best = self._backend.snapshot(), record
         self.outcome.history.append(record)
         self._on_epoch(self.outcome.history)
 
@@ -174,7 +174,7 @@ class _Run:
         if self.outcome.best is None:
             raise TrainingError(
                 f"the loss became NaN or infinite in the first epoch of '{phase.name}', at rate {phase.rate:g}: nothing was"
-                " learned. Try a rate ten times lower, clip_norm: 1, or precision: float32."
+                " learned. Try a rate ten times lower, or precision: float32."
             )
 
 

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import math
-import os
 import platform
 from importlib.metadata import version
 
 from unfreeze.data.balance import class_weights, pictures_per_epoch
 from unfreeze.data.dataset import Dataset
+from unfreeze.data.picture import decoding_threads
 from unfreeze.errors import RecipeError
 from unfreeze.recipe.network import Network
 from unfreeze.recipe.plan import Plan, PlannedData
 from unfreeze.recipe.recipe import Input, Recipe
-from unfreeze.recipe.strategies import make_phases
+from unfreeze.recipe.strategies import make_phases, unused_keys
 from unfreeze.training.backend import Backend
 
 _BATCH_SIZE, _SMALLEST_BATCH, _STEPS_WANTED = 32, 4, 8
-_MOST_LOADER_THREADS = 16
 _PACKAGES = ("unfreeze", "numpy", "pillow", "grain", "scikit-learn")
 
 
@@ -62,7 +61,7 @@ def make_plan(recipe: Recipe, dataset: Dataset, backend: Backend) -> Plan:
         steps_per_epoch=_steps(pictures, batch_size),
         phases=make_phases(network, recipe),
         environment=_environment() | backend.environment,
-        remarks=_remarks(network),
+        remarks=_remarks(network, recipe),
     )
 
 
@@ -92,7 +91,7 @@ def _steps(pictures: int, batch_size: int) -> int:
 def _loader_threads(asked: Input) -> int:
     if asked.loader_threads != "auto":
         return asked.loader_threads
-    return min(_MOST_LOADER_THREADS, os.cpu_count() or 1)
+    return decoding_threads()
 
 
 def _environment() -> dict[str, str]:
@@ -100,7 +99,11 @@ def _environment() -> dict[str, str]:
     return {"python": platform.python_version(), "system": platform.platform(), **versions}
 
 
-def _remarks(network: Network) -> tuple[str, ...]:
-    if network.pretrained:
-        return ()
-    return (f"{network.weights}: its frozen stages know nothing, so scores say little about fine-tuning",)
+def _remarks(network: Network, recipe: Recipe) -> tuple[str, ...]:
+    remarks = []
+    if not network.pretrained:
+        remarks.append(f"{network.weights}: its frozen stages know nothing, so scores say little about fine-tuning")
+    unused = sorted(unused_keys(network, recipe))
+    if unused:
+        remarks.append(f"the strategy {recipe.strategy} has no use for {', '.join(unused)}, which the recipe gives")
+    return tuple(remarks)

@@ -30,7 +30,7 @@ from pydantic import ValidationError
 
 from unfreeze.data.dataset import Dataset
 from unfreeze.errors import RunError
-from unfreeze.files import write_json, write_text
+from unfreeze.files import make_folder, write_json, write_text
 from unfreeze.recipe.plan import Plan
 from unfreeze.recipe.read import write_yaml
 from unfreeze.recipe.recipe import Recipe
@@ -44,16 +44,23 @@ def new_run_folder(out: Path | None, data: Path, model: str) -> Path:
     """Makes the folder of a new run: `out`, or `runs/<time>-<data>-<model>`.
 
     Raises:
-        RunError: it exists and holds something, or can't be made.
+        RunError: it exists and holds something.
+        StorageError: it can't be made.
     """
     folder = out if out is not None else _free_name(data, model)
+    check_free(folder)
+    make_folder(folder)
+    return folder
+
+
+def check_free(folder: Path) -> None:
+    """Refuses a folder that a run can't be written to without touching what is there.
+
+    Raises:
+        RunError: it exists and holds something, or is a file.
+    """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise RunError(f"{folder} exists and isn't an empty folder: give another --out, or move it away")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RunError(f"{folder} can't be made ({error.strerror or error}): give another --out") from None
-    return folder
 
 
 def write_plan(folder: Path, plan: Plan, recipe: Recipe) -> None:
@@ -111,6 +118,19 @@ def read_json(folder: Path, name: str) -> Any:
         return json.loads((folder / name).read_text(encoding="utf-8", errors="surrogateescape"))
     except (OSError, ValueError) as error:
         raise RunError(f"{folder / name}: can't be read ({error}): the run is incomplete or damaged") from None
+
+
+def training_contents(folder: Path) -> set[str]:
+    """The content hashes of the pictures a run was trained on.
+
+    Raises:
+        RunError: as `read_json`.
+    """
+    try:
+        pictures = read_json(folder, DATA)["pictures"]
+        return {picture["content"] for picture in pictures if picture["split"] == "train"}
+    except (KeyError, TypeError) as error:
+        raise RunError(f"{folder / DATA}: isn't as written ({error})") from None
 
 
 def prediction_columns(classes: Sequence[str]) -> list[str]:

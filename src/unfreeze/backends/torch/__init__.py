@@ -1,5 +1,6 @@
 """PyTorch behind the port: timm networks, freezing, steps.
 
+check          what can be refused before any picture is read
 open_network   the network of a recipe with a new head
 load_model     a finished model from its folder
 list_models    what can be used
@@ -10,7 +11,7 @@ from unfreeze.backends.torch.guard import prepare_import
 prepare_import()
 
 from unfreeze.backends.torch.backend import open_network  # noqa: E402
-from unfreeze.backends.torch.networks import describe_network, list_models  # noqa: E402
+from unfreeze.backends.torch.networks import check, describe_network, list_models  # noqa: E402
 from unfreeze.backends.torch.storage import load_model  # noqa: E402
 
-__all__ = ["describe_network", "list_models", "load_model", "open_network"]
+__all__ = ["check", "describe_network", "list_models", "load_model", "open_network"]

@@ -23,7 +23,7 @@ from unfreeze.backends.torch.storage import save_model
 from unfreeze.data.load import Batch
 from unfreeze.recipe.network import Layer, Network
 from unfreeze.recipe.plan import Phase, Precision
-from unfreeze.recipe.recipe import Head, Recipe
+from unfreeze.recipe.recipe import Recipe
 from unfreeze.training.allocator import keep_freed_memory
 from unfreeze.training.backend import EpochResult, LossSettings, Snapshot
 
@@ -36,7 +36,7 @@ def open_network(recipe: Recipe, classes: tuple[str, ...]) -> TorchBackend:
         RecipeError: the device asked for isn't there, or the input is too small for the network.
     """
     model, network = make_model(recipe, len(classes))
-    return TorchBackend(model, network, classes, recipe.head, device=recipe.device, precision=recipe.precision)
+    return TorchBackend(model, network, classes, recipe)
 
 
 class TorchBackend:
@@ -45,14 +45,12 @@ class TorchBackend:
     Channels-last throughout: batches arrive as [B, S, S, 3], which is that layout, and convolutions are faster in it.
     """
 
-    def __init__(
-        self, model: FineTuned, network: Network, classes: tuple[str, ...], head: Head, device: str, precision: str
-    ) -> None:
+    def __init__(self, model: FineTuned, network: Network, classes: tuple[str, ...], recipe: Recipe) -> None:
         keep_freed_memory()
-        self._device = choose_device(device)
-        self._precision = choose_precision(precision, self._device)
+        self._device = choose_device(recipe.device)
+        self._precision = choose_precision(recipe.precision, self._device)
         self._model: FineTuned = model.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._network, self._classes, self._head = network, classes, head
+        self._network, self._classes, self._recipe = network, classes, recipe
         contract = network.contract
         swap = [2, 1, 0] if contract.channel_order == "BGR" else [0, 1, 2]
         self._order = swap
@@ -60,6 +58,7 @@ class TorchBackend:
         self._std = self._per_channel([contract.std[channel] for channel in swap])
         self._layer_precision = LayerPrecision()
         self._frozen: tuple[Layer, ...] = ()
+        self._trainable: tuple[Layer, ...] = ()
         self._optimizer: torch.optim.Optimizer | None = None
         self._clip_norm: float | None = None
         self._freeze_statistics = True
@@ -87,10 +86,8 @@ class TorchBackend:
         }
 
     def start_phase(self, phase: Phase, loss: LossSettings) -> None:
-        self._frozen, trainable = self._network.split(phase.boundary)
-        freeze(self._model, self._frozen, trainable)
-        if self._precision == "bfloat16" and self._device.type == "cpu":
-            self._layer_precision.apply(self._model, self._frozen, trainable)
+        self._frozen, self._trainable = self._network.split(phase.boundary)
+        freeze(self._model, self._frozen, self._trainable)
         self._optimizer = make_optimizer(self._model, phase.optimizer, phase.rate)
         self._clip_norm = phase.optimizer.clip_norm
         self._freeze_statistics = phase.batchnorm == "frozen"
@@ -102,6 +99,8 @@ class TorchBackend:
         if self._optimizer is None:
             raise RuntimeError("start_phase comes before train_epoch")
         set_training_mode(self._model, self._frozen, self._freeze_statistics)
+        if self._precision == "bfloat16" and self._device.type == "cpu":
+            self._layer_precision.apply(self._model, self._frozen, self._trainable)
         # Sums stay on the device: reading them at every step would make a GPU wait.
         sums = torch.zeros(3, dtype=torch.float64, device=self._device)
         pictures = 0
@@ -116,6 +115,8 @@ class TorchBackend:
 
     def predict(self, batches: Iterable[Batch]) -> NDArray[np.float32]:
         self._model.eval()
+        # So that a finished model, which has no phase, predicts the same once it is loaded again.
+        self._layer_precision.remove()
         outputs = [np.empty((0, len(self._classes)), np.float32)]
         with torch.inference_mode(), autocast(self._device, self._precision):
             for batch in batches:
@@ -132,7 +133,7 @@ class TorchBackend:
     def save_model(self, folder: Path) -> None:
         manifest: dict[str, Any] = {
             "classes": list(self._classes),
-            "head": self._head.model_dump(mode="json"),
+            "recipe": self._recipe.model_dump(mode="json"),
             "network": self._network.model_dump(mode="json"),
         }
         save_model(self._model, manifest, folder)
@@ -144,13 +145,7 @@ class TorchBackend:
         precision: Precision = "float32" if self._device.type == "cpu" else self._precision
         with autocast(self._device, precision):
             logits = self._model(images)
-        weights = self._loss.class_weights
-        objective = F.cross_entropy(
-            logits,
-            labels,
-            weight=None if weights is None else torch.from_numpy(weights).to(self._device),
-            label_smoothing=self._loss.label_smoothing,
-        )
+        objective = self._objective(logits, labels)
         self._optimizer.zero_grad(set_to_none=True)
         objective.backward()  # type: ignore[no-untyped-call]
         if self._clip_norm is not None:
@@ -159,6 +154,14 @@ class TorchBackend:
         with torch.no_grad():
             loss, right = F.cross_entropy(logits, labels, reduction="sum"), (logits.argmax(1) == labels).sum()
             return torch.stack([objective.double() * len(labels), loss.double(), right.double()])
+
+    def _objective(self, logits: Tensor, labels: Tensor) -> Tensor:
+        losses = F.cross_entropy(logits, labels, label_smoothing=self._loss.label_smoothing, reduction="none")
+        if self._loss.class_weights is None:
+            return losses.mean()
+        # Not PyTorch's `weight=`: with smoothing it weighs each part of the target by another class's weight.
+        weights = torch.from_numpy(self._loss.class_weights).to(self._device)[labels]
+        return (losses * weights).sum() / weights.sum()
 
     def _to_device(self, images: NDArray[np.uint8]) -> Tensor:
         """uint8 [B, S, S, 3], RGB, to normalised float32 [B, 3, S, S] in the network's channel order, channels last."""

@@ -76,10 +76,15 @@ class LayerPrecision:
     def __init__(self) -> None:
         self._hooks: list[torch.utils.hooks.RemovableHandle] = []
 
-    def apply(self, model: FineTuned, frozen: Iterable[Layer], trainable: Iterable[Layer]) -> None:
-        """Sets the precision of each layer; replaces what an earlier call set."""
+    def remove(self) -> None:
+        """Lets all layers compute as they would."""
         for hook in self._hooks:
             hook.remove()
+        self._hooks = []
+
+    def apply(self, model: FineTuned, frozen: Iterable[Layer], trainable: Iterable[Layer]) -> None:
+        """Sets the precision of each layer; replaces what an earlier call set."""
+        self.remove()
         self._hooks = [hook for layer in frozen for hook in _compute_in_bfloat16(module_at(model, layer))]
         self._hooks += [module_at(model, layer).register_forward_pre_hook(_inputs_to_float32) for layer in trainable]
 

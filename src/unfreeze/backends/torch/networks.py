@@ -21,6 +21,7 @@ from torch import nn
 
 from unfreeze.backends.torch import bundled
 from unfreeze.backends.torch.head import FineTuned, NewHead, feature_count
+from unfreeze.backends.torch.machine import choose_device
 from unfreeze.backends.torch.stages import head_stage, stages_of
 from unfreeze.errors import ModelError, did_you_mean
 from unfreeze.recipe.network import InputContract, Network
@@ -97,6 +98,19 @@ def describe_network(name: str) -> Network:
     return describe(opened, name, head)
 
 
+def check(recipe: Recipe) -> None:
+    """Refuses what can be refused before any picture is read.
+
+    Raises:
+        ModelError: no such network, or no such weights file.
+        RecipeError: the device asked for isn't there.
+    """
+    _architecture(recipe.model)
+    if recipe.weights not in (PRETRAINED, PRETRAINED_OR_RANDOM, RANDOM):
+        _weights_file(Path(recipe.weights))
+    choose_device(recipe.device)
+
+
 def make_model(recipe: Recipe, classes: int) -> tuple[FineTuned, Network]:
     """The network of a recipe with a new head for `classes` classes, and its description.
 
@@ -105,6 +119,9 @@ def make_model(recipe: Recipe, classes: int) -> tuple[FineTuned, Network]:
     """
     torch.manual_seed(recipe.seed)  # for random weights
     opened = open_base(recipe.model, recipe.weights)
+    if recipe.input.side_px != "auto" and not _takes(opened.base, recipe.input.side_px):
+        fits = max(32, round(recipe.input.side_px / 32) * 32)
+        raise ModelError(f"input.side_px: {recipe.model} can't take {recipe.input.side_px} px: try {fits}, a multiple of 32")
     head = NewHead(feature_count(opened.base), classes, recipe.head, torch.Generator().manual_seed(recipe.seed))
     return FineTuned(opened.base, head), describe(opened, recipe.model, head)
 
@@ -119,8 +136,13 @@ def list_models(pattern: str | None = None) -> list[ModelEntry]:
 
 
 def known_architecture(name: str) -> bool:
-    """Whether timm itself has this architecture (not a hub's, not a path)."""
-    return bool(timm.is_model(name))
+    """Whether timm's own registry has this name, with its tag if it has one; never a hub's name or a path."""
+    if ":" in name or not timm.is_model(name.split(".")[0]):
+        return False
+    try:
+        return "." not in name or timm.get_pretrained_cfg(name, allow_unregistered=False) is not None
+    except RuntimeError:  # no such tag
+        return False
 
 
 def create_base(architecture: str, **options: Any) -> nn.Module:
@@ -161,14 +183,7 @@ def _from_hub(name: str) -> Opened:
 
 
 def _from_path(name: str, path: Path) -> Opened:
-    architecture = _architecture(name)
-    file = _weights_in_folder(path) if path.is_dir() else path
-    if not file.is_file():
-        raise ModelError(
-            f"weights: there is no file '{path}'. Give a .safetensors or .pth file, a folder as the hub lays it out"
-            f" (config.json, model.safetensors), or one of: {PRETRAINED}, {PRETRAINED_OR_RANDOM}, {RANDOM}."
-            f"{did_you_mean(str(path), [PRETRAINED, PRETRAINED_OR_RANDOM, RANDOM])}"
-        )
+    architecture, file = _architecture(name), _weights_file(path)
     overlay: dict[str, Any] = {"file": str(file)}
     if path.is_dir() and (path / "config.json").is_file():
         overlay |= _folder_config(path, architecture)
@@ -182,6 +197,17 @@ def _from_path(name: str, path: Path) -> Opened:
             " file of plain tensors, of the same architecture."
         ) from None
     return Opened(base, architecture, _contract(base), f"from {file}", pretrained=True)
+
+
+def _weights_file(path: Path) -> Path:
+    file = _weights_in_folder(path) if path.is_dir() else path
+    if not file.is_file():
+        raise ModelError(
+            f"weights: there is no file '{path}'. Give a .safetensors or .pth file, a folder as the hub lays it out"
+            f" (config.json, model.safetensors), or one of: {PRETRAINED}, {PRETRAINED_OR_RANDOM}, {RANDOM}."
+            f"{did_you_mean(str(path), [PRETRAINED, PRETRAINED_OR_RANDOM, RANDOM])}"
+        )
+    return file
 
 
 def _weights_in_folder(folder: Path) -> Path:
@@ -205,8 +231,8 @@ def _folder_config(folder: Path, architecture: str) -> dict[str, Any]:
 def _architecture(name: str) -> str:
     if name == bundled.NAME:
         return bundled.ARCHITECTURE
-    if not known_architecture(name.split(".")[0]) or ":" in name:
-        known = [bundled.NAME, *timm.list_models()]
+    if not known_architecture(name):
+        known = timm.list_pretrained() if "." in name else [bundled.NAME, *timm.list_models()]
         raise ModelError(
             f"no network '{name}'.{did_you_mean(name, known)} `unfreeze models` lists the tested ones, `unfreeze models"
             " 'resnet*'` all that match."
@@ -239,17 +265,23 @@ def _contract(base: nn.Module) -> InputContract:
 
 def _minimum_side_px(base: nn.Module) -> int:
     """The smallest of some usual sides that goes through the network, found by trying."""
+    for side in _SMALL_SIDES_PX:
+        if _takes(base, side):
+            return side
+    raise ModelError(f"{type(base).__name__} takes no input of up to {_SMALL_SIDES_PX[-1]} px")
+
+
+def _takes(base: nn.Module, side_px: int) -> bool:
+    """Whether an input of this size goes through the network."""
     was_training = base.training
     base.eval()
     try:
-        for side in _SMALL_SIDES_PX:
-            # Networks fail in their own ways on maps that shrink to nothing.
-            with contextlib.suppress(RuntimeError, AssertionError, ValueError), torch.inference_mode():
-                if torch.isfinite(base(torch.zeros(1, 3, side, side))).all():
-                    return side
+        with torch.inference_mode():
+            return bool(torch.isfinite(base(torch.zeros(1, 3, side_px, side_px))).all())
+    except (RuntimeError, AssertionError, ValueError):  # networks fail in their own ways on maps that shrink to nothing
+        return False
     finally:
         base.train(was_training)
-    raise ModelError(f"{type(base).__name__} takes no input of up to {_SMALL_SIDES_PX[-1]} px")
 
 
 def _weights_in_words(name: str) -> str:
@@ -276,7 +308,7 @@ def _offline_where_unreachable() -> Iterator[bool]:
 def _hub_reachable() -> bool:
     if os.environ.get("HF_HUB_OFFLINE") or huggingface_hub.constants.HF_HUB_OFFLINE:
         return False
-    if getproxies():
+    if {"http", "https", "all"} & set(getproxies()):
         return True  # a proxy answers for it
     address = urlsplit(huggingface_hub.constants.ENDPOINT)
     try:

@@ -14,9 +14,9 @@ from pydantic import ValidationError
 from unfreeze.backends.torch.head import FineTuned, NewHead, feature_count
 from unfreeze.backends.torch.networks import create_base, known_architecture
 from unfreeze.errors import RunError
-from unfreeze.files import write_json
+from unfreeze.files import make_folder, write_bytes, write_json
 from unfreeze.recipe.network import Network
-from unfreeze.recipe.recipe import Head
+from unfreeze.recipe.recipe import Recipe
 
 if TYPE_CHECKING:
     from unfreeze.backends.torch.backend import TorchBackend
@@ -27,11 +27,9 @@ FORMAT = 1
 
 def save_model(model: FineTuned, manifest: dict[str, Any], folder: Path) -> None:
     """Writes both files, each under a temporary name first; the weights first, so that a manifest never lacks them."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    temporary = folder / f"{WEIGHTS}.tmp"
-    safetensors.torch.save_file(tensors, temporary)
-    temporary.replace(folder / WEIGHTS)
+    write_bytes(folder / WEIGHTS, safetensors.torch.save(tensors))
     write_json(folder / MANIFEST, {"format": FORMAT, "framework": "torch", **manifest})
 
 
@@ -46,19 +44,20 @@ def load_model(folder: Path, device: str = "auto", precision: str = "auto") -> T
     manifest = _read_manifest(folder)
     try:
         network = Network.model_validate(manifest["network"])
-        head, classes = Head.model_validate(manifest["head"]), tuple(manifest["classes"])
+        recipe, classes = Recipe.model_validate(manifest["recipe"]), tuple(manifest["classes"])
     except (KeyError, TypeError, ValidationError) as error:
         raise RunError(f"{folder / MANIFEST}: isn't the manifest of a model ({error})") from None
     # Only names in timm's own registry: a stranger's manifest must not make timm fetch from a hub or a path.
-    if not known_architecture(network.architecture.split(".")[0]) or ":" in network.architecture:
+    if not known_architecture(network.architecture):
         raise RunError(f"{folder / MANIFEST}: timm has no architecture '{network.architecture}'")
     base = create_base(network.architecture)
-    model = FineTuned(base, NewHead(feature_count(base), len(classes), head, torch.Generator()))
+    model = FineTuned(base, NewHead(feature_count(base), len(classes), recipe.head, torch.Generator()))
     try:
         model.load_state_dict(safetensors.torch.load_file(folder / WEIGHTS))
     except (OSError, RuntimeError, safetensors.SafetensorError) as error:
         raise RunError(f"{folder / WEIGHTS}: can't be loaded into {network.architecture} ({error})") from None
-    return TorchBackend(model, network, classes, head, device=device, precision=precision)
+    changed = recipe.model_copy(update={"device": device, "precision": precision})
+    return TorchBackend(model, network, classes, changed)
 
 
 def _read_manifest(folder: Path) -> dict[str, Any]:
