@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+
 from unfreeze.errors import StorageError
 from unfreeze.files import write_bytes, write_json, write_text
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unfreeze.data.dataset import Dataset, LeftOut
+from unfreeze.data.layout import find_files
 from unfreeze.data.load import Loader, load_files
 from unfreeze.data.picture import decoding_threads
 from unfreeze.data.scan import Progress, refuse_half_split, scan, scan_for_training
@@ -23,8 +24,8 @@ from unfreeze.diagnosis.finding import Finding
 from unfreeze.errors import DataError, FrameworkError, RecipeError, RunError, did_you_mean
 from unfreeze.files import make_folder, write_json
 from unfreeze.recipe.network import Network
-from unfreeze.recipe.plan import Phase, Plan
-from unfreeze.recipe.read import read_recipe
+from unfreeze.recipe.plan import Plan
+from unfreeze.recipe.read import flatten, read_recipe
 from unfreeze.recipe.recipe import Augment, Recipe
 from unfreeze.report.confusion import draw_confusion
 from unfreeze.report.curves import draw_curves
@@ -32,25 +33,13 @@ from unfreeze.report.page import write_page
 from unfreeze.training import run_folder
 from unfreeze.training.backend import Backend, ModelEntry
 from unfreeze.training.history import EpochRecord, read_history, write_history
-from unfreeze.training.loop import Outcome, Watcher, train_plan
+from unfreeze.training.loop import Outcome, Silent, Watcher, train_plan
 from unfreeze.training.planning import make_plan
 from unfreeze.training.scores import Scores, score
 
 # Framework -> (its package here, the extra that installs it).
 BACKENDS = {"torch": ("unfreeze.backends.torch", "torch")}
 _PREDICTION_BATCH = 32
-
-
-class Silent:
-    """A watcher that says nothing."""
-
-    def phase_started(self, number: int, phase: Phase, steps_per_epoch: int) -> None: ...
-
-    def step_done(self, pictures: int) -> None: ...
-
-    def epoch_done(self, record: EpochRecord) -> None: ...
-
-    def phase_ended(self, reason: str) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -275,7 +264,7 @@ def predict(
     """
     folder = _folder_of(run)
     planned = run_folder.read_plan(folder)
-    files = _files([Path(path) for path in paths])
+    files = find_files([Path(path) for path in paths])
     backend = _load_model(planned, folder, device)
     unreadable: dict[int, str] = {}
     places: list[int] = []
@@ -329,19 +318,10 @@ def _prepare(
 
 
 def _recipe(recipe: str | Path | Recipe | None, changes: Mapping[str, Any]) -> Recipe:
-    flat = dict(_flatten(changes))
+    flat = dict(flatten(changes))
     if not isinstance(recipe, Recipe):
         return read_recipe(recipe, flat)
-    return read_recipe(None, {**dict(_flatten(recipe.model_dump(exclude_unset=True))), **flat})
-
-
-def _flatten(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    pairs: list[tuple[str, Any]] = []
-    for key, value in values.items():
-        # Class weights are given by class name, and a name may hold a dot.
-        inner = isinstance(value, Mapping) and key != "class_weights"
-        pairs += _flatten(value, f"{prefix}{key}.") if inner else [(f"{prefix}{key}", value)]
-    return pairs
+    return read_recipe(None, {**dict(flatten(recipe.model_dump(exclude_unset=True))), **flat})
 
 
 def _backend(framework: str) -> ModuleType:
@@ -437,20 +417,6 @@ def _labelled_like(folder: Path, planned: Plan, dataset: Dataset) -> tuple[Datas
     return replace(known, classes=classes, records=chosen, decisions=(*dataset.decisions, *remarks)), split or "all"
 
 
-def _files(paths: Sequence[Path]) -> list[Path]:
-    files: list[Path] = []
-    for path in paths:
-        if path.is_dir():
-            files += sorted(file for file in path.rglob("*") if file.is_file() and not _hidden(file.relative_to(path)))
-        elif path.is_file():
-            files.append(path)
-        else:
-            raise DataError(f"{path}: there is no such file or folder")
-    if not files:
-        raise DataError(f"no files in {', '.join(str(path) for path in paths) or 'an empty list of paths'}")
-    return files
-
-
 def _prediction(file: Path, log_probabilities: NDArray[np.float32], classes: tuple[str, ...]) -> Prediction:
     probabilities = dict(zip(classes, np.exp(log_probabilities).astype(float).tolist(), strict=True))
     label = max(probabilities, key=lambda name: probabilities[name])
@@ -466,10 +432,6 @@ def _write_predictions(path: Path, predictions: Sequence[Prediction], classes: t
         rows.append([prediction.path, prediction.label or "", confidence, prediction.error or "", *cells])
     make_folder(path.parent)
     run_folder.write_table(path, columns, rows)
-
-
-def _hidden(path: Path) -> bool:
-    return any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
 
 
 def _folder_of(run: Run | str | Path) -> Path:

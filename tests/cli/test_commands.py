@@ -403,3 +403,9 @@ def test_ctrl_c_before_training_says_so(unfreeze: Command, photos: Path, monkeyp
 
     monkeypatch.setattr(api, "scan", interrupted)
     assert unfreeze("inspect", photos) == (130, "", "unfreeze: interrupted\n")
+
+
+def test_predict_leaves_hidden_files_and_folders_out(unfreeze: Command, run: Path, photos: Path, tmp_path: Path) -> None:
+    folder = class_folder(tmp_path / "more", {"a": 2, ".hidden": 2, "__MACOSX": 1})
+    (folder / "a" / ".picture.png").write_bytes(b"")
+    assert len(unfreeze("predict", run, folder)[1].splitlines()) == 2

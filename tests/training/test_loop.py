@@ -11,7 +11,6 @@ import pytest
 
 from support import numpy_backend
 from support.folders import class_folder
-from unfreeze.api import Silent
 from unfreeze.data.load import Loader
 from unfreeze.data.scan import scan_for_training
 from unfreeze.errors import TrainingError
@@ -19,7 +18,7 @@ from unfreeze.recipe.plan import Phase, Plan
 from unfreeze.recipe.read import read_recipe
 from unfreeze.training.backend import EpochResult
 from unfreeze.training.history import EpochRecord
-from unfreeze.training.loop import train_plan
+from unfreeze.training.loop import Silent, train_plan
 from unfreeze.training.planning import make_plan
 
 

@@ -11,11 +11,10 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from unfreeze.api import Silent
 from unfreeze.data.scan import Progress as ScanProgress
 from unfreeze.recipe.plan import Phase
 from unfreeze.training.history import EpochRecord
-from unfreeze.training.loop import Watcher
+from unfreeze.training.loop import Silent, Watcher
 
 _COLUMNS = ("epoch", "phase", "rate", "train loss", "val loss", "train acc", "val acc", "pictures/s", "")
 

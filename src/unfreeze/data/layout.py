@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,6 +69,25 @@ def read_layout(root: Path) -> Layout:
     if with_train or (split_folders and split_folders == _folders(root)):
         return _read_split_folders(root, split_folders)
     return _read_class_folders(root)
+
+
+def find_files(paths: Sequence[Path]) -> list[Path]:
+    """The files named, and those in the folders named: searched whole, by name, hidden and system ones left out.
+
+    Raises:
+        DataError: a path doesn't exist, or there is no file at all.
+    """
+    files: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            files += sorted(file for file, reason in _walk(path) if reason is None)
+        elif path.is_file():
+            files.append(path)
+        else:
+            raise DataError(f"{path}: there is no such file or folder")
+    if not files:
+        raise DataError(f"no files in {', '.join(str(path) for path in paths) or 'an empty list of paths'}")
+    return files
 
 
 def _is_split_folder(folder: Path) -> bool:

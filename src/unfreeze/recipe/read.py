@@ -77,6 +77,16 @@ def parse_assignment(text: str) -> tuple[str, Any]:
         raise RecipeError(f"--set {text}: the value can't be read as YAML ({_first_line(error)})") from None
 
 
+def flatten(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    """Nested values as pairs of dotted name and value: `{"head": {"dropout": 0.5}}` as `[("head.dropout", 0.5)]`."""
+    pairs: list[tuple[str, Any]] = []
+    for key, value in values.items():
+        # Class weights are given by class name, and a name may hold a dot.
+        inner = isinstance(value, Mapping) and key != "class_weights"
+        pairs += flatten(value, f"{prefix}{key}.") if inner else [(f"{prefix}{key}", value)]
+    return pairs
+
+
 def write_yaml(value: BaseModel, path: Path) -> None:
     """Writes a recipe or plan as YAML."""
     write_text(path, yaml.safe_dump(value.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=120))

@@ -41,6 +41,18 @@ class Watcher(Protocol):
     def phase_ended(self, reason: str) -> None: ...
 
 
+class Silent:
+    """A watcher that says nothing."""
+
+    def phase_started(self, number: int, phase: Phase, steps_per_epoch: int) -> None: ...
+
+    def step_done(self, pictures: int) -> None: ...
+
+    def epoch_done(self, record: EpochRecord) -> None: ...
+
+    def phase_ended(self, reason: str) -> None: ...
+
+
 @dataclass
 class Outcome:
     """What a training came to.
