@@ -409,3 +409,17 @@ def test_predict_leaves_hidden_files_and_folders_out(unfreeze: Command, run: Pat
     folder = class_folder(tmp_path / "more", {"a": 2, ".hidden": 2, "__MACOSX": 1})
     (folder / "a" / ".picture.png").write_bytes(b"")
     assert len(unfreeze("predict", run, folder)[1].splitlines()) == 2
+
+
+def test_the_demo_does_it_all(unfreeze: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from unfreeze.cli import demo
+
+    quick = {"framework": "numpy", "model": "tiny", "head_only": {"epochs": 1}, "unfrozen": {"epochs": 1}}
+    monkeypatch.setattr(demo, "_RECIPE", quick)
+    status, out, err = unfreeze("demo", "--out", tmp_path / "demo")
+    assert (status, err) == (0, "")
+    assert {path.name for path in (tmp_path / "demo").iterdir()} == {"pictures", "new", "feature-extraction", "fine-tune-top"}
+    for part in ("1647 pictures in 10 classes", "150 pictures", "unfreeze predict"):
+        assert part in out
+    assert "the run was trained on" not in out
+    assert [line.split()[0] for line in out.splitlines() if "test accuracy" in line] == ["feature-extraction", "fine-tune-top"]

@@ -152,6 +152,7 @@ def show_scores(scores: Scores, name: str) -> None:
         table.add_row(escape(label), str(one.pictures), *(f"{value:.1%}" for value in (one.precision, one.recall, one.f1)))
     out.print(table)
     if len(scores.per_class) <= _MOST_LISTED:
+        say("confusion (row: true, column: predicted)")
         out.print(_confusion(scores))
 
 
@@ -279,7 +280,7 @@ def _imbalance(plan: Plan) -> str:
 
 
 def _confusion(scores: Scores) -> Table:
-    table = Table(box=None, pad_edge=False, title="confusion (row: true, column: predicted)", title_justify="left")
+    table = Table(box=None, pad_edge=False)
     names = list(scores.per_class)
     table.add_column("")
     for name in names:
