@@ -294,7 +294,7 @@ def _finding(finding: Finding) -> str:
     style = "bold yellow" if finding.outcome == "found" else "bold"
     line = f"[{style}]{finding.code.replace('-', ' ')}:[/] {finding.outcome}. {escape(finding.explanation)}"
     if finding.remedy:
-        line += " Try " + " ".join(f"--set {name}={value}" for name, value in finding.remedy.items())
+        line = line.rstrip(".") + ". Try " + " ".join(f"--set {name}={value}" for name, value in finding.remedy.items())
     return line
 
 
