@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
-from unfreeze.backends.torch import bundled, check, list_models, networks, open_network
+from unfreeze.backends.torch import bundled, check, hub, list_models, open_network
 from unfreeze.backends.torch.networks import open_base
 from unfreeze.data.load import Batch
 from unfreeze.data.prepare import prepare
@@ -247,7 +247,7 @@ def test_a_no_proxy_setting_is_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("no_proxy", "localhost")
     monkeypatch.delenv("HF_HUB_OFFLINE")
-    monkeypatch.setattr(networks.huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(hub.huggingface_hub.constants, "HF_HUB_OFFLINE", False)
     # A name that no resolver knows (RFC 2606): the hub itself may be within reach of whoever runs this.
-    monkeypatch.setattr(networks.huggingface_hub.constants, "ENDPOINT", "https://hub.invalid")
-    assert networks._hub_reachable() is False
+    monkeypatch.setattr(hub.huggingface_hub.constants, "ENDPOINT", "https://hub.invalid")
+    assert hub._hub_reachable() is False

@@ -10,8 +10,7 @@ from unfreeze.backends.torch.guard import prepare_import
 
 prepare_import()
 
-from unfreeze.backends.torch.backend import open_network  # noqa: E402
+from unfreeze.backends.torch.backend import load_model, open_network  # noqa: E402
 from unfreeze.backends.torch.networks import check, describe_network, list_models  # noqa: E402
-from unfreeze.backends.torch.storage import load_model  # noqa: E402
 
 __all__ = ["check", "describe_network", "list_models", "load_model", "open_network"]

@@ -19,7 +19,7 @@ from unfreeze.backends.torch.head import FineTuned
 from unfreeze.backends.torch.machine import autocast, choose_device, choose_precision, name_device
 from unfreeze.backends.torch.networks import make_model
 from unfreeze.backends.torch.optimizers import make_optimizer, set_rate
-from unfreeze.backends.torch.storage import save_model
+from unfreeze.backends.torch.storage import read_model, save_model
 from unfreeze.data.load import Batch
 from unfreeze.recipe.network import Layer, Network
 from unfreeze.recipe.plan import Phase, Precision
@@ -37,6 +37,18 @@ def open_network(recipe: Recipe, classes: tuple[str, ...]) -> TorchBackend:
     """
     model, network = make_model(recipe, len(classes))
     return TorchBackend(model, network, classes, recipe)
+
+
+def load_model(folder: Path, device: str = "auto", precision: str = "auto") -> TorchBackend:
+    """The model in a folder, as `save_model` wrote it, ready to predict.
+
+    Raises:
+        RunError: a file is missing or damaged, or the model isn't one of timm's.
+        RecipeError: the device asked for isn't there.
+    """
+    model, network, classes, recipe = read_model(folder)
+    here = recipe.model_copy(update={"device": device, "precision": precision})
+    return TorchBackend(model, network, classes, here)
 
 
 class TorchBackend:

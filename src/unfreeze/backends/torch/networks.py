@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import socket
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
-from urllib.request import getproxies
 
-import huggingface_hub.constants
 import timm
 import timm.data
 import torch
@@ -21,6 +14,7 @@ from torch import nn
 
 from unfreeze.backends.torch import bundled
 from unfreeze.backends.torch.head import FineTuned, NewHead, feature_count
+from unfreeze.backends.torch.hub import offline_where_unreachable
 from unfreeze.backends.torch.machine import choose_device
 from unfreeze.backends.torch.stages import head_stage, stages_of
 from unfreeze.errors import ModelError, did_you_mean
@@ -35,7 +29,6 @@ TESTED = (
     "convnext_atto", "regnety_002",
 )  # fmt: skip
 _SMALL_SIDES_PX = (32, 48, 64, 80, 96, 112, 128, 160, 192, 224, 256, 299, 384)
-_HUB_TIMEOUT_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -174,7 +167,7 @@ def _from_hub(name: str) -> Opened:
     config = timm.get_pretrained_cfg(architecture, allow_unregistered=False)
     if config is None or not config.has_weights:
         raise _WeightsError("none were published for it")
-    with _offline_where_unreachable() as reachable:
+    with offline_where_unreachable() as reachable:
         try:
             base = _create(name, architecture, pretrained=True)
         except (OSError, RuntimeError) as error:
@@ -291,32 +284,6 @@ def _weights_in_words(name: str) -> str:
     if config is None or not config.has_weights:
         return "none published"
     return f"hub: {config.hf_hub_id}" if config.hf_hub_id else "from the web"
-
-
-@contextlib.contextmanager
-def _offline_where_unreachable() -> Iterator[bool]:
-    """Spares 46 s of retries where the hub can't be reached: then only its cache on this machine is looked at."""
-    reachable = _hub_reachable()
-    before = huggingface_hub.constants.HF_HUB_OFFLINE
-    huggingface_hub.constants.HF_HUB_OFFLINE = before or not reachable
-    try:
-        yield reachable
-    finally:
-        huggingface_hub.constants.HF_HUB_OFFLINE = before
-
-
-def _hub_reachable() -> bool:
-    if os.environ.get("HF_HUB_OFFLINE") or huggingface_hub.constants.HF_HUB_OFFLINE:
-        return False
-    if {"http", "https", "all"} & set(getproxies()):
-        return True  # a proxy answers for it
-    address = urlsplit(huggingface_hub.constants.ENDPOINT)
-    try:
-        port = address.port or (443 if address.scheme == "https" else 80)
-        socket.create_connection((address.hostname or "", port), timeout=_HUB_TIMEOUT_S).close()
-    except OSError:
-        return False
-    return True
 
 
 def _first_line(error: BaseException) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import safetensors
 import safetensors.torch
@@ -18,9 +18,6 @@ from unfreeze.files import make_folder, write_bytes, write_json
 from unfreeze.recipe.network import Network
 from unfreeze.recipe.recipe import Recipe
 
-if TYPE_CHECKING:
-    from unfreeze.backends.torch.backend import TorchBackend
-
 WEIGHTS, MANIFEST = "weights.safetensors", "manifest.json"
 FORMAT = 1
 
@@ -33,14 +30,12 @@ def save_model(model: FineTuned, manifest: dict[str, Any], folder: Path) -> None
     write_json(folder / MANIFEST, {"format": FORMAT, "framework": "torch", **manifest})
 
 
-def load_model(folder: Path, device: str = "auto", precision: str = "auto") -> TorchBackend:
-    """The model in a folder, ready to predict.
+def read_model(folder: Path) -> tuple[FineTuned, Network, tuple[str, ...], Recipe]:
+    """The model in a folder, with its network, classes and recipe.
 
     Raises:
         RunError: a file is missing or damaged, or the model isn't one of timm's.
     """
-    from unfreeze.backends.torch.backend import TorchBackend
-
     manifest = _read_manifest(folder)
     try:
         network = Network.model_validate(manifest["network"])
@@ -56,8 +51,7 @@ def load_model(folder: Path, device: str = "auto", precision: str = "auto") -> T
         model.load_state_dict(safetensors.torch.load_file(folder / WEIGHTS))
     except (OSError, RuntimeError, safetensors.SafetensorError) as error:
         raise RunError(f"{folder / WEIGHTS}: can't be loaded into {network.architecture} ({error})") from None
-    changed = recipe.model_copy(update={"device": device, "precision": precision})
-    return TorchBackend(model, network, classes, changed)
+    return model, network, classes, recipe
 
 
 def _read_manifest(folder: Path) -> dict[str, Any]:
