@@ -189,7 +189,7 @@ def train(
         write_history(history, folder)
 
     outcome = train_plan(planned, backend, loader, watcher or Silent(), keep)
-    if outcome.best is None:
+    if outcome.interrupted or outcome.best is None:  # Ctrl-C can come between an epoch and its saving
         backend.save_model(folder / run_folder.MODEL)
     seconds = {"preparing": prepared - started, "training": time.perf_counter() - prepared}
     _finish(folder, planned, backend, loader, dataset, outcome, seconds)

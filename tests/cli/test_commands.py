@@ -423,3 +423,23 @@ def test_the_demo_does_it_all(unfreeze: Command, tmp_path: Path, monkeypatch: py
         assert part in out
     assert "the run was trained on" not in out
     assert [line.split()[0] for line in out.splitlines() if "test accuracy" in line] == ["feature-extraction", "fine-tune-top"]
+
+
+def test_ctrl_c_between_an_epoch_and_its_saving_saves_it(
+    unfreeze: Command, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from support.numpy_backend import NumpyBackend
+
+    save_model, calls = NumpyBackend.save_model, []
+
+    def interrupted(self: NumpyBackend, folder: Path) -> None:
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        save_model(self, folder)
+
+    monkeypatch.setattr(NumpyBackend, "save_model", interrupted)
+    out = tmp_path / "run"
+    assert unfreeze("train", photos, *NUMPY, "--out", out, "--quiet")[0] == 130
+    assert len(calls) == 3
+    assert json.loads((out / "metrics.json").read_text())["best_epoch"] == 2
