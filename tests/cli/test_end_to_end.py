@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -77,6 +78,15 @@ def test_the_exercise_follows_the_chapter(tmp_path: Path) -> None:
         assert curves.format == "PNG"
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """A test run in the background of a shell ignores Ctrl-C, and so would the processes it starts."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_keeps_the_best_so_far(tmp_path: Path) -> None:
     digits(tmp_path / "photos")
     command = [sys.executable, "-m", "unfreeze", "train", "photos", *map(str, SMALL), "--head-epochs", "500", "--out", "run"]
