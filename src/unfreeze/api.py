@@ -22,7 +22,7 @@ from unfreeze.data.summary import Inspection, summarise
 from unfreeze.diagnosis.diagnose import diagnose
 from unfreeze.diagnosis.finding import Finding
 from unfreeze.errors import DataError, FrameworkError, RecipeError, RunError, did_you_mean
-from unfreeze.files import make_folder, write_json
+from unfreeze.files import make_folder
 from unfreeze.recipe.network import Network
 from unfreeze.recipe.plan import Plan
 from unfreeze.recipe.read import flatten, read_recipe
@@ -374,7 +374,7 @@ def _finish(
     scores = {split: score(predicted[split], loader.labels(split), dataset.classes) for split in predicted}
     run_folder.write_predictions(folder, dataset, predicted)
     findings = diagnose(outcome.history)
-    write_json(folder / run_folder.FINDINGS, [asdict(finding) for finding in findings])
+    run_folder.write_findings(folder, [asdict(finding) for finding in findings])
     metrics = {
         "validation": scores["validation"].as_dict() if "validation" in scores else None,
         "test": scores["test"].as_dict() if "test" in scores else None,
@@ -427,9 +427,13 @@ def _write_predictions(path: Path, predictions: Sequence[Prediction], classes: t
     columns = ["path", "predicted", "confidence", "error", *run_folder.prediction_columns(classes)]
     rows = []
     for prediction in predictions:
-        cells = [f"{prediction.probabilities[name]:.6f}" if prediction.label else "" for name in classes]
-        confidence = "" if prediction.confidence is None else f"{prediction.confidence:.6f}"
-        rows.append([prediction.path, prediction.label or "", confidence, prediction.error or "", *cells])
+        if prediction.confidence is None:
+            rows.append([prediction.path, "", "", prediction.error, *[""] * len(classes)])
+            continue
+        confidence, *cells = run_folder.probability_cells(
+            [prediction.confidence, *(prediction.probabilities[name] for name in classes)]
+        )
+        rows.append([prediction.path, prediction.label, confidence, "", *cells])
     make_folder(path.parent)
     run_folder.write_table(path, columns, rows)
 

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 from PIL import Image
+from timm.data import create_transform
 
 from support.folders import noisy_pixels
 from unfreeze.data import prepare as module
 from unfreeze.data.prepare import FILTERS, prepare
 from unfreeze.recipe.network import InputContract
 
-create_transform = pytest.importorskip("timm.data").create_transform
 MEANS = [(0.485, 0.456, 0.406), (0.5, 0.5, 0.5), (0.0, 1.0, 0.25)]
 
 

@@ -16,6 +16,7 @@ from unfreeze.data.summary import Inspection
 from unfreeze.diagnosis.finding import Finding
 from unfreeze.recipe.network import InputContract, Network
 from unfreeze.recipe.plan import Phase, Plan
+from unfreeze.report.labels import printable
 from unfreeze.training.backend import ModelEntry
 from unfreeze.training.scores import Scores
 
@@ -56,7 +57,7 @@ def show_left_out(left_out: Sequence[LeftOut]) -> None:
         return
     say(f"{_count(len(left_out), 'file')} left out:")
     for file in left_out[:_MOST_LISTED]:
-        say(f"  {escape(_printable(file.name))}: {escape(_printable(file.reason))}")
+        say(f"  {escape(printable(file.name))}: {escape(printable(file.reason))}")
     if len(left_out) > _MOST_LISTED:
         say(f"  … and {len(left_out) - _MOST_LISTED} more")
 
@@ -200,7 +201,7 @@ def show_predictions(predictions: Sequence[Prediction], to: Path | None) -> None
     if to is None:
         for prediction in predictions:
             if prediction.label is not None:
-                say(f"{escape(_printable(str(prediction.path)))}: {escape(prediction.label)} ({prediction.confidence:.1%})")
+                say(f"{escape(printable(str(prediction.path)))}: {escape(prediction.label)} ({prediction.confidence:.1%})")
     else:
         say(f"{_count(len(predictions) - len(unreadable), 'picture')} named: {escape(str(to))}")
     show_left_out([LeftOut(str(prediction.path), prediction.error or "") for prediction in unreadable])
@@ -221,7 +222,7 @@ def _counts(
     for name in classes:
         cells = [str(counts[split][name]) for split in counts] + ([f"{weights[name]:.2f}"] if weights else [])
         bar = "█" * max(1, round(_BAR_WIDTH * totals[name] / max(totals.values())))
-        table.add_row(escape(_printable(name)), *cells, bar)
+        table.add_row(escape(printable(name)), *cells, bar)
     return table
 
 
@@ -308,8 +309,3 @@ def _crop(contract: InputContract) -> str:
 
 def _numbers(values: Sequence[float]) -> str:
     return ", ".join(f"{value:g}" for value in values)
-
-
-def _printable(text: str) -> str:
-    """Text in which control characters (a newline in a file name) and undecodable bytes are shown as escapes."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape", "replace").decode() for char in text)

@@ -1,4 +1,4 @@
-"""Class names as matplotlib can draw them."""
+"""Names as a terminal can print and matplotlib can draw them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ from collections.abc import Sequence
 
 # A longer name would leave no room for the chart itself.
 _LONGEST = 40
+
+
+def printable(text: str) -> str:
+    """Text in which control characters (a newline in a file name) and undecodable bytes are shown as escapes."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def drawable(classes: Sequence[str]) -> list[str]:
@@ -16,5 +21,4 @@ def drawable(classes: Sequence[str]) -> list[str]:
 def _drawable(name: str) -> str:
     short = name if len(name) <= _LONGEST else name[: _LONGEST - 1] + "…"
     # A folder's name that isn't UTF-8 holds surrogates, with which matplotlib ends in a TypeError.
-    printable = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in short)
-    return printable.replace("$", r"\$")  # a dollar sign starts a formula
+    return printable(short).replace("$", r"\$")  # a dollar sign starts a formula

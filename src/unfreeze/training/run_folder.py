@@ -1,6 +1,7 @@
 """The run folder: everything about one training, in files that need nothing else to be read.
 
     plan.yaml           what was done, every value resolved, with versions, seed, device and the dataset's fingerprint
+    recipe.yaml         what was asked
     data.json           every picture with its split, every file left out with its reason
     history.jsonl .csv  one line per epoch
     metrics.json        validation and test scores, best epoch, seconds by part
@@ -19,7 +20,7 @@ import io
 import json
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,11 @@ def write_metrics(folder: Path, metrics: dict[str, Any]) -> None:
     write_json(folder / METRICS, metrics)
 
 
+def write_findings(folder: Path, findings: list[dict[str, Any]]) -> None:
+    """Writes what was recognised in the curves."""
+    write_json(folder / FINDINGS, findings)
+
+
 def read_json(folder: Path, name: str) -> Any:
     """A JSON file of the run.
 
@@ -147,9 +153,9 @@ def write_table(path: Path, columns: Sequence[str], rows: Sequence[Sequence[Any]
     write_text(path, text.getvalue())
 
 
-def probability_cells(log_probabilities: NDArray[np.float32]) -> list[str]:
-    """One picture's probabilities, float32 [K], as table cells."""
-    return [f"{probability:.6f}" for probability in np.exp(log_probabilities)]
+def probability_cells(probabilities: Iterable[float]) -> list[str]:
+    """Probabilities as table cells."""
+    return [f"{probability:.6f}" for probability in probabilities]
 
 
 def write_predictions(folder: Path, dataset: Dataset, predicted: dict[str, NDArray[np.float32]]) -> None:
@@ -157,9 +163,8 @@ def write_predictions(folder: Path, dataset: Dataset, predicted: dict[str, NDArr
     rows = []
     for split, log_probabilities in predicted.items():
         for record, row in zip(dataset.split(split), log_probabilities, strict=True):
-            best = int(row.argmax())
-            confidence = f"{float(np.exp(row[best])):.6f}"
-            rows.append([record.name, split, record.label, dataset.classes[best], confidence, *probability_cells(row)])
+            best, cells = int(row.argmax()), probability_cells(np.exp(row))
+            rows.append([record.name, split, record.label, dataset.classes[best], cells[best], *cells])
     columns = ["path", "split", "label", "predicted", "confidence", *prediction_columns(dataset.classes)]
     write_table(folder / PREDICTIONS, columns, rows)
 

@@ -74,7 +74,8 @@ class TorchBackend:
         self._optimizer: torch.optim.Optimizer | None = None
         self._clip_norm: float | None = None
         self._freeze_statistics = True
-        self._loss = LossSettings()
+        self._label_smoothing = 0.0
+        self._class_weights: Tensor | None = None
 
     @property
     def network(self) -> Network:
@@ -103,7 +104,9 @@ class TorchBackend:
         self._optimizer = make_optimizer(self._model, phase.optimizer, phase.rate)
         self._clip_norm = phase.optimizer.clip_norm
         self._freeze_statistics = phase.batchnorm == "frozen"
-        self._loss = loss
+        self._label_smoothing = loss.label_smoothing
+        weights = loss.class_weights
+        self._class_weights = None if weights is None else torch.from_numpy(weights).to(self._device)
 
     def train_epoch(
         self, batches: Iterable[Batch], rate: Callable[[int], float], on_step: Callable[[int], None]
@@ -168,11 +171,11 @@ class TorchBackend:
             return torch.stack([objective.double() * len(labels), loss.double(), right.double()])
 
     def _objective(self, logits: Tensor, labels: Tensor) -> Tensor:
-        losses = F.cross_entropy(logits, labels, label_smoothing=self._loss.label_smoothing, reduction="none")
-        if self._loss.class_weights is None:
+        losses = F.cross_entropy(logits, labels, label_smoothing=self._label_smoothing, reduction="none")
+        if self._class_weights is None:
             return losses.mean()
         # Not PyTorch's `weight=`: with smoothing it weighs each part of the target by another class's weight.
-        weights = torch.from_numpy(self._loss.class_weights).to(self._device)[labels]
+        weights = self._class_weights[labels]
         return (losses * weights).sum() / weights.sum()
 
     def _to_device(self, images: NDArray[np.uint8]) -> Tensor:

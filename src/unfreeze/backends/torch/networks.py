@@ -65,9 +65,8 @@ def open_base(name: str, weights: str) -> Opened:
         return _random(name, why=str(error))
 
 
-def describe(opened: Opened, name: str, head: NewHead | None) -> Network:
-    """The network as the strategies see it, with the new head's stage where there is one."""
-    stages = stages_of(opened.base)
+def describe(opened: Opened, name: str, head: NewHead) -> Network:
+    """The network as the strategies see it, with the new head's stage."""
     return Network(
         name=name,
         architecture=opened.architecture,
@@ -76,7 +75,7 @@ def describe(opened: Opened, name: str, head: NewHead | None) -> Network:
         pretrained=opened.pretrained,
         contract=opened.contract,
         minimum_side_px=_minimum_side_px(opened.base),
-        stages=(*stages, head_stage(head)) if head is not None else stages,
+        stages=(*stages_of(opened.base), head_stage(head)),
     )
 
 
