@@ -1,0 +1,1 @@
+"""TensorFlow behind the port: Keras 3 networks, freezing, steps."""
