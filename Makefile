@@ -33,5 +33,5 @@ $(VENV)/.installed: $(VENV)/bin/python pyproject.toml
 	touch $@
 
 $(VENV)/.installed-dev: $(VENV)/bin/python pyproject.toml
-	$(BIN)/python -m pip install --quiet --editable '.[torch,dev]'
+	$(BIN)/python -m pip install --quiet --editable '.[torch,tensorflow,dev]'
 	touch $@ $(VENV)/.installed

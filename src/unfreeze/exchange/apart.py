@@ -32,7 +32,7 @@ def call(function: str, **arguments: Any) -> Any:
     """
     with tempfile.TemporaryDirectory(prefix="unfreeze-") as folder:
         answer = Path(folder, "answer.json")
-        command = [sys.executable, "-m", "unfreeze.exchange.apart", str(answer)]
+        command = [sys.executable, "-P", "-m", "unfreeze.exchange.apart", str(answer)]
         question = json.dumps({"function": function, "arguments": arguments})
         done = subprocess.run(command, input=question, text=True, encoding="utf-8", stdout=sys.stderr.fileno(), env=_environment())
         if not answer.is_file():

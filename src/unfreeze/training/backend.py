@@ -68,10 +68,12 @@ class ModelEntry:
     Attributes:
         name: what to write as `model`.
         weights: where its pretrained weights come from, in words.
+        frameworks: those it runs in; none given means that of the backend that lists it.
     """
 
     name: str
     weights: str
+    frameworks: tuple[str, ...] = ()
 
 
 class Backend(Protocol):
@@ -94,7 +96,10 @@ class Backend(Protocol):
         """Versions of the framework's packages, and what else decides the numbers."""
 
     def start_phase(self, phase: Phase, loss: LossSettings) -> None:
-        """Freezes all layers before the phase's boundary, in inference mode until the next phase; a new optimiser."""
+        """Freezes all layers before the phase's boundary, in inference mode until the next phase.
+
+        The optimiser goes on for layers that already trained with one of its kind; for layers that join it starts afresh.
+        """
 
     def train_epoch(
         self, batches: Iterable[Batch], rate: Callable[[int], float], on_step: Callable[[int], None]

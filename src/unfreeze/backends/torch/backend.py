@@ -101,7 +101,7 @@ class TorchBackend:
     def start_phase(self, phase: Phase, loss: LossSettings) -> None:
         self._frozen, self._trainable = self._network.split(phase.boundary)
         freeze(self._model, self._frozen, self._trainable)
-        self._optimizer = make_optimizer(self._model, phase.optimizer, phase.rate)
+        self._optimizer = make_optimizer(self._model, phase.optimizer, phase.rate, self._optimizer)
         self._clip_norm = phase.optimizer.clip_norm
         self._freeze_statistics = phase.batchnorm == "frozen"
         self._label_smoothing = loss.label_smoothing

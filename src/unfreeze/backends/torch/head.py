@@ -2,32 +2,31 @@
 
 from __future__ import annotations
 
-import math
-
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from unfreeze.recipe.recipe import Head
+from unfreeze.training.initial_head import initial_head
 
 
 class NewHead(nn.Sequential):
     """[dense, ReLU, dropout] per hidden layer, dropout, dense to K; takes pooled features float32 [B, F], gives [B, K].
 
-    Dense layers start Glorot-uniform with zero bias (Glorot & Bengio 2010), Keras's default: timm's initialisation of a new
-    classifier costs 30 points of validation accuracy after the first epoch (docs/decisions/0003-head-initialisation.md).
+    Its weights start as `training.initial_head` draws them.
     """
 
-    def __init__(self, features: int, classes: int, settings: Head, generator: torch.Generator) -> None:
+    def __init__(self, features: int, classes: int, settings: Head, seed: int = 0) -> None:
         super().__init__()
-        units = features
-        for number, hidden in enumerate(settings.hidden, start=1):
-            self.add_module(f"hidden{number}", _dense(units, hidden, generator))
+        *hidden, output = initial_head(features, settings.hidden, classes, seed)
+        for number, kernel in enumerate(hidden, start=1):
+            self.add_module(f"hidden{number}", _dense(kernel))
             self.add_module(f"relu{number}", nn.ReLU())
-            if number < len(settings.hidden):
+            if number < len(hidden):
                 self.add_module(f"dropout{number}", nn.Dropout(settings.dropout))
-            units = hidden
         self.add_module("dropout", nn.Dropout(settings.dropout))
-        self.add_module("output", _dense(units, classes, generator))
+        self.add_module("output", _dense(output))
 
 
 class FineTuned(nn.Module):
@@ -54,10 +53,9 @@ def feature_count(base: nn.Module) -> int:
     return int(getattr(base, "head_hidden_size", None) or base.num_features)  # type: ignore[arg-type]
 
 
-def _dense(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:
-    layer = nn.Linear(inputs, outputs)
-    limit = math.sqrt(6 / (inputs + outputs))
+def _dense(kernel: NDArray[np.float32]) -> nn.Linear:
+    layer = nn.Linear(*kernel.shape)
     with torch.no_grad():
-        layer.weight.copy_((torch.rand(layer.weight.shape, generator=generator) * 2 - 1) * limit)
+        layer.weight.copy_(torch.from_numpy(kernel.T.copy()))
         layer.bias.zero_()
     return layer

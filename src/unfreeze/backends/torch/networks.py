@@ -74,7 +74,7 @@ def describe(opened: Opened, name: str, head: NewHead) -> Network:
         weights=opened.weights,
         pretrained=opened.pretrained,
         contract=opened.contract,
-        minimum_side_px=_minimum_side_px(opened.base),
+        minimum_side_px=minimum_side_px(opened.base),
         stages=(*stages_of(opened.base), head_stage(head)),
     )
 
@@ -86,7 +86,7 @@ def describe_network(name: str) -> Network:
         ModelError: as `open_base`.
     """
     opened = _random(name)
-    head = NewHead(feature_count(opened.base), 2, Head(), torch.Generator())
+    head = NewHead(feature_count(opened.base), 2, Head())
     return describe(opened, name, head)
 
 
@@ -109,13 +109,35 @@ def make_model(recipe: Recipe, classes: int) -> tuple[FineTuned, Network]:
     Raises:
         ModelError: as `open_base`.
     """
-    torch.manual_seed(recipe.seed)  # for random weights
+    opened = open_planned(recipe)
+    head = NewHead(feature_count(opened.base), classes, recipe.head, recipe.seed)
+    return FineTuned(opened.base, head), describe(opened, recipe.model, head)
+
+
+def open_planned(recipe: Recipe) -> Opened:
+    """The base of a recipe; random weights are those of its seed.
+
+    Raises:
+        ModelError: as `open_base`, or the base can't take the recipe's input size.
+    """
+    torch.manual_seed(recipe.seed)
     opened = open_base(recipe.model, recipe.weights)
     if recipe.input.side_px != "auto" and not _takes(opened.base, recipe.input.side_px):
         fits = max(32, round(recipe.input.side_px / 32) * 32)
         raise ModelError(f"input.side_px: {recipe.model} can't take {recipe.input.side_px} px: try {fits}, a multiple of 32")
-    head = NewHead(feature_count(opened.base), classes, recipe.head, torch.Generator().manual_seed(recipe.seed))
-    return FineTuned(opened.base, head), describe(opened, recipe.model, head)
+    return opened
+
+
+def minimum_side_px(base: nn.Module) -> int:
+    """The smallest of some usual sides that goes through the network, found by trying.
+
+    Raises:
+        ModelError: none of them does.
+    """
+    for side in _SMALL_SIDES_PX:
+        if _takes(base, side):
+            return side
+    raise ModelError(f"{type(base).__name__} takes no input of up to {_SMALL_SIDES_PX[-1]} px")
 
 
 def list_models(pattern: str | None = None) -> list[ModelEntry]:
@@ -253,14 +275,6 @@ def _contract(base: nn.Module) -> InputContract:
         mean=config["mean"],
         std=config["std"],
     )
-
-
-def _minimum_side_px(base: nn.Module) -> int:
-    """The smallest of some usual sides that goes through the network, found by trying."""
-    for side in _SMALL_SIDES_PX:
-        if _takes(base, side):
-            return side
-    raise ModelError(f"{type(base).__name__} takes no input of up to {_SMALL_SIDES_PX[-1]} px")
 
 
 def _takes(base: nn.Module, side_px: int) -> bool:

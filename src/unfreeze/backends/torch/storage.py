@@ -9,6 +9,7 @@ from typing import Any
 import safetensors
 import safetensors.torch
 import torch
+from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from unfreeze.backends.torch.head import FineTuned, NewHead, feature_count
@@ -27,7 +28,7 @@ def save_model(model: FineTuned, manifest: dict[str, Any], folder: Path) -> None
     make_folder(folder)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     write_bytes(folder / WEIGHTS, safetensors.torch.save(tensors))
-    write_json(folder / MANIFEST, {"format": FORMAT, "framework": "torch", **manifest})
+    write_json(folder / MANIFEST, {**manifest, "format": FORMAT, "framework": "torch"})
 
 
 def read_model(folder: Path) -> tuple[FineTuned, Network, tuple[str, ...], Recipe]:
@@ -36,22 +37,59 @@ def read_model(folder: Path) -> tuple[FineTuned, Network, tuple[str, ...], Recip
     Raises:
         RunError: a file is missing or damaged, or the model isn't one of timm's.
     """
-    manifest = _read_manifest(folder)
-    try:
-        network = Network.model_validate(manifest["network"])
-        recipe, classes = Recipe.model_validate(manifest["recipe"]), tuple(manifest["classes"])
-    except (KeyError, TypeError, ValidationError) as error:
-        raise RunError(f"{folder / MANIFEST}: isn't the manifest of a model ({error})") from None
-    # Only names in timm's own registry: a stranger's manifest must not make timm fetch from a hub or a path.
-    if not known_architecture(network.architecture):
-        raise RunError(f"{folder / MANIFEST}: timm has no architecture '{network.architecture}'")
-    base = create_base(network.architecture)
-    model = FineTuned(base, NewHead(feature_count(base), len(classes), recipe.head, torch.Generator()))
+    network, classes, recipe = _parse_manifest(_read_manifest(folder), folder)
+    model = _empty_model(network, classes, recipe, folder)
     try:
         model.load_state_dict(safetensors.torch.load_file(folder / WEIGHTS))
     except (OSError, RuntimeError, safetensors.SafetensorError) as error:
         raise RunError(f"{folder / WEIGHTS}: can't be loaded into {network.architecture} ({error})") from None
     return model, network, classes, recipe
+
+
+def read_tensors(folder: Path) -> dict[str, NDArray[Any]]:
+    """The tensors of a finished model, under timm's names: `base.…` and `new_head.…`.
+
+    Raises:
+        RunError: as `read_model`.
+    """
+    model = read_model(folder)[0]
+    return {name: tensor.numpy() for name, tensor in model.state_dict().items()}
+
+
+def write_model(folder: Path, tensors: dict[str, NDArray[Any]], manifest: dict[str, Any]) -> None:
+    """A finished model of this framework from the tensors and the manifest of another's.
+
+    Args:
+        tensors: as `read_tensors` gives them.
+        manifest: with classes, recipe and network.
+
+    Raises:
+        RunError: they don't fit each other, or the model isn't one of timm's.
+    """
+    network, classes, recipe = _parse_manifest(manifest, folder)
+    model = _empty_model(network, classes, recipe, folder)
+    try:
+        model.load_state_dict({name: torch.from_numpy(values.copy()) for name, values in tensors.items()})
+    except RuntimeError as error:
+        raise RunError(f"{folder}: the tensors don't fit {network.architecture} ({error})") from None
+    here = network.model_copy(update={"framework": "torch"})
+    save_model(model, {**manifest, "network": here.model_dump(mode="json")}, folder)
+
+
+def _parse_manifest(manifest: dict[str, Any], folder: Path) -> tuple[Network, tuple[str, ...], Recipe]:
+    try:
+        network = Network.model_validate(manifest["network"])
+        return network, tuple(manifest["classes"]), Recipe.model_validate(manifest["recipe"])
+    except (KeyError, TypeError, ValidationError) as error:
+        raise RunError(f"{folder / MANIFEST}: isn't the manifest of a model ({error})") from None
+
+
+def _empty_model(network: Network, classes: tuple[str, ...], recipe: Recipe, folder: Path) -> FineTuned:
+    # Only names in timm's own registry: a stranger's manifest must not make timm fetch from a hub or a path.
+    if not known_architecture(network.architecture):
+        raise RunError(f"{folder / MANIFEST}: timm has no architecture '{network.architecture}'")
+    base = create_base(network.architecture)
+    return FineTuned(base, NewHead(feature_count(base), len(classes), recipe.head))
 
 
 def _read_manifest(folder: Path) -> dict[str, Any]:
