@@ -12,7 +12,8 @@ import pytest
 from numpy.typing import NDArray
 
 from support import numpy_backend
-from unfreeze.backends import torch as torch_backend
+from unfreeze.backends import torch as torch_backend  # before TensorFlow: see backends/torch/guard.py
+from unfreeze.backends import tensorflow as tensorflow_backend  # isort: skip
 from unfreeze.data.load import Batch
 from unfreeze.recipe.plan import Phase
 from unfreeze.recipe.read import read_recipe
@@ -25,6 +26,7 @@ SIDE_PX = 32
 BACKENDS: dict[str, tuple[ModuleType, str]] = {
     "numpy": (numpy_backend, "tiny"),
     "torch": (torch_backend, "mobilenetv3_small_050"),
+    "tensorflow": (tensorflow_backend, "mobilenetv3_small_050"),
 }
 STILL = {"head.dropout": 0.0, "unfreeze.batchnorm": "frozen"}
 Open = Callable[..., tuple[Backend, tuple[Phase, ...]]]
@@ -46,6 +48,7 @@ def opened(request: pytest.FixtureRequest, package: ModuleType) -> Open:
                 "model": model,
                 "weights": "none",
                 "precision": "float32",
+                "input.side_px": SIDE_PX,
                 "unfrozen.schedule.name": "constant",
                 **changes,
             },
@@ -172,6 +175,29 @@ def test_the_same_seed_gives_the_same_bytes(opened: Open) -> None:
     assert results[0] == results[1]
     other, _ = opened(strategy="full", seed=8)
     assert tensors(other) != results[0]
+
+
+def test_an_optimiser_goes_on_from_phase_to_phase(opened: Open) -> None:
+    results = []
+    for epochs in ([2], [1, 1]):
+        changes = {"head_only.optimizer.name": "sgd", "head_only.optimizer.momentum": 0.9, **STILL}
+        backend, phases = opened(strategy="feature-extraction", **changes)
+        for count in epochs:
+            train(backend, phases[0], epochs=count, rate=0.01)
+        results.append(tensors(backend))
+    assert results[0] == results[1]
+
+
+def test_layers_that_join_start_with_a_fresh_optimiser(opened: Open) -> None:
+    """Their first step with Adam is as long as the rate, whatever the count of the head's steps."""
+    backend, phases = opened(strategy="full", **{"unfrozen.optimizer.weight_decay": 0.0, **STILL})
+    train(backend, phases[0], epochs=3)
+    before = backend.snapshot()
+    train(backend, phases[-1], rate=1e-4, size=24)
+    after = backend.snapshot()
+    joined = [name for name in before if "new_head" not in name and name != "head"]
+    moved = max(np.abs(np.asarray(after[name], np.float64) - np.asarray(before[name], np.float64)).max() for name in joined)
+    assert 0 < moved < 1.01e-4 or backend.network.framework == "numpy"  # which has no Adam
 
 
 def test_the_loss_is_cross_entropy(opened: Open) -> None:

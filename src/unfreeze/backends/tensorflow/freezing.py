@@ -1,0 +1,87 @@
+"""Frozen means frozen: the network in three parts at the boundary, the first of them in inference mode whatever the rest does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+
+from unfreeze.backends.tensorflow.head import in_head
+from unfreeze.recipe.network import Layer, Network
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A network split at a phase's boundary. Each part is None where it has no layers, and shares its layers with the network.
+
+    Attributes:
+        prefix: the frozen part of the base, from images to the values that cross the boundary.
+        suffix: the rest of the base, from there to pooled features.
+        head: from pooled features to logits.
+        variables: what trains, in suffix and head.
+    """
+
+    prefix: keras.Model | None
+    suffix: keras.Model | None
+    head: keras.Model
+    variables: list[Any]
+
+
+def layers_at(model: keras.Model, layers: Iterable[Layer], network: Network) -> list[keras.layers.Layer]:
+    """The Keras layers of some layers of the plan's network.
+
+    A Keras layer belongs to the path that equals its name, or else to the one it is below: timm keeps some parameters in a
+    block itself (`stages.0.blocks.0.gamma`), which in Keras are layers of their own.
+    """
+    all_paths = {layer.path for layer in network.layers}
+    wanted = {layer.path for layer in layers}
+    return [layer for layer in model.layers if layer.weights and _path(layer.name, all_paths) in wanted]
+
+
+def freeze(
+    model: keras.Model, frozen: Iterable[Layer], trainable: Iterable[Layer], network: Network, freeze_statistics: bool
+) -> Parts:
+    """Sets what trains and splits the network there.
+
+    A BatchNormalization whose `trainable` is False is in inference mode whatever it is called with. That is how frozen ones
+    are held and, where asked, the statistics of the others: scale and shift of those are in `variables` all the same.
+    """
+    for layer in layers_at(model, frozen, network):
+        layer.trainable = False
+    training = layers_at(model, trainable, network)
+    for layer in training:
+        layer.trainable = True
+    variables = [weight for layer in training for weight in layer.trainable_weights]
+    if freeze_statistics:
+        for layer in model._flatten_layers():  # also inside nested models
+            if isinstance(layer, keras.layers.BatchNormalization):
+                layer.trainable = False
+    base, head = _split(model, in_head)
+    assert base is not None and head is not None
+    names = {layer.name for layer in training}
+    prefix, suffix = _split(base, lambda layer: layer.name in names)
+    return Parts(prefix, suffix, head, variables)
+
+
+def _split(model: keras.Model, trains: Callable[[Any], bool]) -> tuple[keras.Model | None, keras.Model | None]:
+    """The part that doesn't depend on any layer that trains, and the rest, joined by every tensor that goes from one to the other."""
+    behind: set[int] = set()
+    crossing: dict[int, Any] = {}
+    # In forward order. Keras has no public list of nodes; `layer.output` is ambiguous for a layer that two models share.
+    for depth in sorted(model._nodes_by_depth, reverse=True):
+        for node in model._nodes_by_depth[depth]:
+            if trains(node.operation) or any(id(tensor) in behind for tensor in node.input_tensors):
+                behind.update(id(tensor) for tensor in node.output_tensors)
+                crossing |= {id(tensor): tensor for tensor in node.input_tensors if id(tensor) not in behind}
+    if not behind:
+        return model, None
+    if list(crossing) == [id(model.input)]:
+        return None, model
+    tensors = list(crossing.values())
+    return keras.Model(model.input, tensors), keras.Model(tensors, model.output)
+
+
+def _path(name: str, paths: set[str]) -> str:
+    return name if name in paths else name.rpartition(".")[0]

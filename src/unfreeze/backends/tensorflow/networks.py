@@ -1,0 +1,77 @@
+"""Any CNN by its name: timm's, carried over from PyTorch, or one of `keras.applications`."""
+
+from __future__ import annotations
+
+import fnmatch
+
+import keras
+
+from unfreeze.backends.tensorflow import applications, carried
+from unfreeze.backends.tensorflow.head import add_head, head_stage
+from unfreeze.backends.tensorflow.machine import choose_device
+from unfreeze.backends.tensorflow.opened import Opened
+from unfreeze.recipe.network import Network
+from unfreeze.recipe.recipe import Recipe
+from unfreeze.training.backend import ModelEntry
+
+
+def check(recipe: Recipe) -> None:
+    """Refuses what can be refused before any picture is read.
+
+    Raises:
+        ModelError: no such network, or no such weights file.
+        RecipeError: the device asked for isn't there.
+    """
+    if recipe.model in applications.names():
+        applications.check(recipe.model, recipe.weights)
+    else:
+        carried.check(recipe)
+    choose_device(recipe.device)
+
+
+def make_model(recipe: Recipe, classes: int) -> tuple[keras.Model, Network]:
+    """The network of a recipe with a new head for `classes` classes, and its description.
+
+    Raises:
+        ModelError: no such network, or its weights can't be had.
+        RecipeError: the input is too small for the network.
+    """
+    opened = _open_base(recipe)
+    model = add_head(opened.base, classes, recipe.head, recipe.seed)
+    return model, describe(opened, recipe.model, model)
+
+
+def describe(opened: Opened, name: str, model: keras.Model) -> Network:
+    """The network as the strategies see it, with the new head's stage."""
+    return Network(
+        name=name,
+        architecture=opened.architecture,
+        framework="tensorflow",
+        weights=opened.weights,
+        pretrained=opened.pretrained,
+        contract=opened.contract,
+        minimum_side_px=opened.minimum_side_px,
+        stages=(*opened.stages, head_stage(model)),
+    )
+
+
+def describe_network(name: str) -> Network:
+    """The stages and contract of a network by its name, with random weights and a head for two classes.
+
+    Raises:
+        ModelError: as `make_model`.
+    """
+    return make_model(Recipe(model=name, weights="none"), 2)[1]
+
+
+def list_models(pattern: str | None = None) -> list[ModelEntry]:
+    """The networks of `keras.applications`: the tested ones, or all that match a pattern with `*`."""
+    names = applications.TESTED if pattern is None else fnmatch.filter(applications.names(), pattern)
+    return [ModelEntry(name, "Keras's site", ("tensorflow",)) for name in names]
+
+
+def _open_base(recipe: Recipe) -> Opened:
+    if recipe.model not in applications.names():
+        return carried.open_carried(recipe)
+    keras.utils.set_random_seed(recipe.seed)  # for random weights
+    return applications.open_application(recipe.model, recipe.weights, recipe.input.side_px)

@@ -1,0 +1,98 @@
+"""A finished model as a folder: a `.keras` file of built-in layers, everything else in JSON. Loading runs no code from it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import keras
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from unfreeze.backends.tensorflow import applications, carried
+from unfreeze.backends.tensorflow.head import add_head
+from unfreeze.backends.tensorflow.keras_file import read_keras, write_keras
+from unfreeze.backends.tensorflow.tensors import load_timm_tensors, timm_tensors
+from unfreeze.errors import ModelError, RunError
+from unfreeze.files import make_folder, write_json
+from unfreeze.recipe.network import Network
+from unfreeze.recipe.recipe import Recipe
+
+MODEL, MANIFEST = "model.keras", "manifest.json"
+FORMAT = 1
+
+
+def save_model(model: keras.Model, manifest: dict[str, Any], folder: Path) -> None:
+    """Writes both files, each under a temporary name first; the weights first, so that a manifest never lacks them."""
+    make_folder(folder)
+    write_keras(model, folder / MODEL)
+    write_json(folder / MANIFEST, {**manifest, "format": FORMAT, "framework": "tensorflow"})
+
+
+def read_model(folder: Path) -> tuple[keras.Model, Network, tuple[str, ...], Recipe]:
+    """The model in a folder, with its network, classes and recipe.
+
+    Raises:
+        RunError: a file is missing or damaged, or the model holds anything but Keras's own layers.
+    """
+    network, classes, recipe = _parse_manifest(_read_manifest(folder), folder)
+    model = read_keras(folder / MODEL)
+    if model.output_shape != (None, len(classes)):
+        raise RunError(f"{folder / MODEL}: gives {model.output_shape[-1]} outputs, {MANIFEST} names {len(classes)} classes")
+    return model, network, classes, recipe
+
+
+def read_tensors(folder: Path) -> dict[str, NDArray[Any]]:
+    """The tensors of a finished model, under timm's names: `base.…` and `new_head.…`.
+
+    Raises:
+        RunError: as `read_model`.
+        ModelError: the network isn't one of timm's.
+    """
+    model, network, _, _ = read_model(folder)
+    if network.architecture in applications.names():
+        raise ModelError(
+            f"{folder}: {network.architecture} is a network of keras.applications, which PyTorch hasn't: only networks of timm"
+            " can be converted"
+        )
+    return timm_tensors(model, base_prefix="base.")
+
+
+def write_model(folder: Path, tensors: dict[str, NDArray[Any]], manifest: dict[str, Any]) -> None:
+    """A finished model of this framework from the tensors and the manifest of another's.
+
+    Args:
+        tensors: as `read_tensors` gives them.
+        manifest: with classes, recipe and network.
+
+    Raises:
+        RunError: they don't fit each other.
+        ModelError: the network can't be carried over.
+    """
+    network, classes, recipe = _parse_manifest(manifest, folder)
+    opened = carried.open_carried(recipe.model_copy(update={"weights": "none"}))
+    model = add_head(opened.base, len(classes), recipe.head, recipe.seed)
+    load_timm_tensors(model, tensors, base_prefix="base.")
+    here = network.model_copy(update={"framework": "tensorflow"})
+    save_model(model, {**manifest, "network": here.model_dump(mode="json")}, folder)
+
+
+def _parse_manifest(manifest: dict[str, Any], folder: Path) -> tuple[Network, tuple[str, ...], Recipe]:
+    try:
+        network = Network.model_validate(manifest["network"])
+        return network, tuple(manifest["classes"]), Recipe.model_validate(manifest["recipe"])
+    except (KeyError, TypeError, ValidationError) as error:
+        raise RunError(f"{folder / MANIFEST}: isn't the manifest of a model ({error})") from None
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    path = folder / MANIFEST
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path}: can't be read ({error}). Give a run folder that `unfreeze train` made.") from None
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        found = manifest.get("format") if isinstance(manifest, dict) else None
+        raise RunError(f"{path}: format {found!r}, this version of unfreeze reads format {FORMAT}")
+    return manifest
