@@ -1,1 +1,16 @@
-"""TensorFlow behind the port: Keras 3 networks, freezing, steps."""
+"""TensorFlow behind the port: Keras 3 networks, freezing, steps.
+
+check          what can be refused before any picture is read
+open_network   the network of a recipe with a new head
+load_model     a finished model from its folder
+list_models    what can be used
+"""
+
+from unfreeze.backends.tensorflow.guard import prepare_import
+
+prepare_import()
+
+from unfreeze.backends.tensorflow.backend import load_model, open_network  # noqa: E402
+from unfreeze.backends.tensorflow.networks import check, describe_network, list_models  # noqa: E402
+
+__all__ = ["check", "describe_network", "list_models", "load_model", "open_network"]
