@@ -7,7 +7,7 @@
     metrics.json        validation and test scores, best epoch, seconds by part
     predictions.csv     of validation and test: path, split, label, predicted, confidence, a probability per class
     findings.json       what was recognised in the curves
-    model/              weights.safetensors and manifest.json
+    model/              weights.safetensors (PyTorch) or model.keras (TensorFlow), and manifest.json
     curves.png, confusion.png, report.html
 
 Nothing in it needs unpickling.
