@@ -4,8 +4,8 @@
 
 DATA holds one folder of pictures per class. Both train the same Keras network with the same head on the same pictures without
 augmentation, in batches of 32, with AdamW. `fit` is what tutorials write: `image_dataset_from_directory` with prefetching,
-`base.trainable = False`, `compile`, `fit`, float32. `frozen` trains the head, `top` the last two stages with it, `full` the whole
-network. Each measurement is a process of its own, taken in turn; medians are printed as a Markdown table. The first epoch,
+`base.trainable = False`, `compile`, `fit`, float32. `frozen` trains the head, `top` the last two stages too, `full` all of it.
+Each measurement is a process of its own, taken in turn; medians are printed as a Markdown table. The first epoch,
 which traces, is not counted for either.
 """
 
@@ -46,7 +46,9 @@ def main() -> None:
 
 
 def compare(data: Path, options: argparse.Namespace) -> None:
-    print(f"| one epoch of {options.pictures} pictures, {options.model} | unfreeze, pictures/s | Keras fit, pictures/s | ratio |")
+    print(
+        f"| one epoch of {options.pictures} pictures, {options.model} | unfreeze, pictures/s | Keras fit, pictures/s | ratio |"
+    )
     print("|---|---|---|---|")
     for work in WORK:
         speeds: dict[str, list[float]] = {who: [] for who in WHO}
@@ -69,7 +71,13 @@ def open_backend(model: str, work: str, classes: tuple[str, ...]) -> tuple[Any, 
     weights = "pretrained" if model == "efficientnet_lite0" else "none"
     recipe = read_recipe(
         None,
-        {"framework": "tensorflow", "model": model, "weights": weights, "strategy": STRATEGIES[work], "unfreeze.batchnorm": "frozen"},
+        {
+            "framework": "tensorflow",
+            "model": model,
+            "weights": weights,
+            "strategy": STRATEGIES[work],
+            "unfreeze.batchnorm": "frozen",
+        },
     )
     backend = open_network(recipe, classes)
     return backend, make_phases(backend.network, recipe)[-1]

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 
 import pytest
 
+# Both frameworks share the tests' process. Triton, which torch loads, aborts one that holds TensorFlow; before it, it doesn't.
+with contextlib.suppress(ImportError):
+    import triton  # noqa: F401
+
 # No test may wait for a hub that can't be reached, or fetch from one that can.
 os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
 
 
 @pytest.fixture

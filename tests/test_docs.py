@@ -15,7 +15,7 @@ from unfreeze.recipe.recipe import Recipe
 from unfreeze.recipe.strategies import DEFAULT_STAGES, DEFAULT_WEIGHT_DECAY
 
 ROOT = Path(__file__).parents[1]
-COMMANDS = ("inspect", "plan", "train", "evaluate", "predict", "models", "demo")
+COMMANDS = ("inspect", "plan", "train", "evaluate", "predict", "compare", "convert", "models", "demo")
 
 
 def test_the_recipe_page_lists_every_key_with_its_default() -> None:

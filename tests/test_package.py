@@ -9,7 +9,10 @@ import pytest
 
 import unfreeze
 
-PUBLIC = {"UnfreezeError", "describe_model", "evaluate", "inspect", "models", "open_run", "plan", "predict", "train"}
+PUBLIC = {
+    "UnfreezeError", "compare", "convert", "describe_model", "evaluate", "inspect", "models", "open_run", "plan", "predict",
+    "train",
+}  # fmt: skip
 FRAMEWORKS = ("torch", "torchvision", "timm", "tensorflow", "keras", "keras_hub", "triton", "jax")
 # Quick to import as long as these stay out: they take longer than all the rest together.
 SLOW = ("numpy", "scipy", "sklearn", "matplotlib", "grain", "pydantic", "PIL")
@@ -64,7 +67,7 @@ def test_a_framework_that_is_not_installed_names_the_extra() -> None:
         "        if name == 'torch': raise ModuleNotFoundError(\"No module named 'torch'\", name='torch')\n"
         "sys.meta_path.insert(0, NoTorch())\n"
         "import unfreeze\n"
-        "try: unfreeze.models()\n"
+        "try: unfreeze.models(framework='torch')\n"
         "except unfreeze.UnfreezeError as error: print(error)"
     )
     printed = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout

@@ -15,11 +15,23 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from unfreeze.api import describe_model, evaluate, inspect, models, open_run, plan, predict, train
+    from unfreeze.api import compare, convert, describe_model, evaluate, inspect, models, open_run, plan, predict, train
     from unfreeze.errors import UnfreezeError
 
 __version__ = version("unfreeze")
-__all__ = ["UnfreezeError", "describe_model", "evaluate", "inspect", "models", "open_run", "plan", "predict", "train"]
+__all__ = [
+    "UnfreezeError",
+    "compare",
+    "convert",
+    "describe_model",
+    "evaluate",
+    "inspect",
+    "models",
+    "open_run",
+    "plan",
+    "predict",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:

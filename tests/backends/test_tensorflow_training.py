@@ -7,21 +7,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 import torch
 from torch import nn
 
-from unfreeze.backends.torch.optimizers import make_optimizer, set_rate
-from unfreeze.backends.tensorflow import load_model, open_network  # isort: skip
-import keras  # isort: skip
-import tensorflow as tf  # isort: skip
-
+from unfreeze.backends.tensorflow import load_model, open_network
 from unfreeze.backends.tensorflow.backend import TensorFlowBackend
 from unfreeze.backends.tensorflow.batchnorm import MovingVariances
 from unfreeze.backends.tensorflow.freezing import freeze
 from unfreeze.backends.tensorflow.head import add_head
 from unfreeze.backends.tensorflow.optimizers import PhaseOptimizer
+from unfreeze.backends.torch.optimizers import make_optimizer, set_rate
 from unfreeze.data.load import Batch
 from unfreeze.errors import RecipeError, RunError
 from unfreeze.recipe.plan import Phase, PlannedOptimizer
@@ -150,7 +149,14 @@ def test_moving_statistics_move_as_in_pytorch() -> None:
 def opened(**changes: Any) -> tuple[TensorFlowBackend, tuple[Phase, ...]]:
     recipe = read_recipe(
         None,
-        {"framework": "tensorflow", "model": "MobileNetV2", "weights": "none", "input.side_px": 32, "precision": "float32", **changes},
+        {
+            "framework": "tensorflow",
+            "model": "MobileNetV2",
+            "weights": "none",
+            "input.side_px": 32,
+            "precision": "float32",
+            **changes,
+        },
     )
     backend = open_network(recipe, ("a", "b", "c"))
     return backend, make_phases(backend.network, recipe)

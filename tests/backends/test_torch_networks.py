@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
-from unfreeze.backends.torch import bundled, check, hub, list_models, open_network
+from unfreeze.backends.torch import bundled, check, list_models, open_network
 from unfreeze.backends.torch.networks import open_base
 from unfreeze.data.load import Batch
 from unfreeze.data.prepare import prepare
@@ -240,14 +240,3 @@ def test_what_needs_no_pictures_is_checked_before_they_are_read(changes: dict[st
         pytest.skip("this machine has a GPU")
     with pytest.raises((ModelError, RecipeError), match=message):
         check(read_recipe(None, changes))
-
-
-def test_a_no_proxy_setting_is_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("no_proxy", "localhost")
-    monkeypatch.delenv("HF_HUB_OFFLINE")
-    monkeypatch.setattr(hub.huggingface_hub.constants, "HF_HUB_OFFLINE", False)
-    # A name that no resolver knows (RFC 2606): the hub itself may be within reach of whoever runs this.
-    monkeypatch.setattr(hub.huggingface_hub.constants, "ENDPOINT", "https://hub.invalid")
-    assert hub._hub_reachable() is False

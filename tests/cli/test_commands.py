@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import csv
 import json
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
 from PIL import Image
 
+from support.command import NUMPY, Command
 from support.folders import class_folder
-from unfreeze.cli.main import main
 
-Command = Callable[..., tuple[int, str, str]]
 RUN_FILES = {
     "plan.yaml", "recipe.yaml", "data.json", "history.jsonl", "history.csv", "metrics.json", "predictions.csv",
     "findings.json", "model", "curves.png", "confusion.png", "report.html",
@@ -25,38 +22,6 @@ RUN_FILES = {
 def table_rows(path: Path) -> list[dict[str, str]]:
     with path.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
-
-
-@pytest.fixture
-def unfreeze(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], numpy_framework: str) -> Command:
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["unfreeze", *map(str, arguments)])
-        status = 0
-        try:
-            main()
-        except SystemExit as end:
-            status = int(end.code or 0)
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
-
-    return run
-
-
-@pytest.fixture
-def photos(tmp_path: Path) -> Path:
-    folder = class_folder(tmp_path / "photos", {"0": 24, "fat cat": 24, "été": 12})
-    (folder / "0" / "broken.jpg").write_bytes(b"\xff\xd8 not much of a JPEG")
-    return folder
-
-
-NUMPY = ("--framework", "numpy", "--model", "tiny")
-
-
-@pytest.fixture
-def run(unfreeze: Command, photos: Path, tmp_path: Path) -> Path:
-    out = tmp_path / "run"
-    assert unfreeze("train", photos, *NUMPY, "--out", out, "--quiet", "--epochs", 6)[0] == 0
-    return out
 
 
 def test_inspect(unfreeze: Command, photos: Path, tmp_path: Path) -> None:
@@ -396,12 +361,12 @@ def test_a_chart_that_can_not_be_written_is_a_clear_error(unfreeze: Command, pho
 
 
 def test_ctrl_c_before_training_says_so(unfreeze: Command, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from unfreeze import api
+    from unfreeze.api import inspections
 
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(api, "scan", interrupted)
+    monkeypatch.setattr(inspections, "scan", interrupted)
     assert unfreeze("inspect", photos) == (130, "", "unfreeze: interrupted\n")
 
 

@@ -12,8 +12,8 @@ import pytest
 from numpy.typing import NDArray
 
 from support import numpy_backend
-from unfreeze.backends import torch as torch_backend  # before TensorFlow: see backends/torch/guard.py
-from unfreeze.backends import tensorflow as tensorflow_backend  # isort: skip
+from unfreeze.backends import tensorflow as tensorflow_backend
+from unfreeze.backends import torch as torch_backend
 from unfreeze.data.load import Batch
 from unfreeze.recipe.plan import Phase
 from unfreeze.recipe.read import read_recipe
@@ -190,7 +190,9 @@ def test_an_optimiser_goes_on_from_phase_to_phase(opened: Open) -> None:
 
 def test_layers_that_join_start_with_a_fresh_optimiser(opened: Open) -> None:
     """Their first step with Adam is as long as the rate, whatever the count of the head's steps."""
-    backend, phases = opened(strategy="full", **{"unfrozen.optimizer.weight_decay": 0.0, **STILL})
+    backend, phases = opened(
+        strategy="fine-tune-top", **{"unfreeze.stages": 1, "unfrozen.optimizer.weight_decay": 0.0, **STILL}
+    )
     train(backend, phases[0], epochs=3)
     before = backend.snapshot()
     train(backend, phases[-1], rate=1e-4, size=24)

@@ -46,6 +46,14 @@ def load_model(folder: Path, device: str = "auto", precision: str = "auto") -> N
     return NumpyBackend(weights, manifest["name"], tuple(manifest["classes"]), 0.0, 0)
 
 
+def read_tensors(folder: Path) -> dict[str, NDArray[np.float32]]:
+    return load_model(folder).weights
+
+
+def write_model(folder: Path, tensors: dict[str, NDArray[np.float32]], manifest: dict[str, Any]) -> None:
+    NumpyBackend(tensors, manifest["name"], tuple(manifest["classes"]), 0.0, 0).save_model(folder)
+
+
 def list_models(pattern: str | None = None) -> list[ModelEntry]:
     return [ModelEntry("tiny", "random")] if pattern is None or pattern.strip("*") in "tiny" else []
 
@@ -63,7 +71,7 @@ class NumpyBackend:
         self.weights = weights
         self.network = _describe(name, weights)
         self.environment: dict[str, str] = {}
-        self._classes, self._dropout = classes, dropout
+        self.classes, self._dropout = classes, dropout
         self._generator = np.random.default_rng(seed)
         self._trainable: set[str] = set()
         self._loss = LossSettings()
@@ -84,7 +92,7 @@ class NumpyBackend:
         return EpochResult(objective, loss, right, pictures)
 
     def predict(self, batches: Iterable[Batch]) -> NDArray[np.float32]:
-        outputs = [np.empty((0, len(self._classes)), np.float32)]
+        outputs = [np.empty((0, len(self.classes)), np.float32)]
         outputs += [_log_softmax(self._forward(_features(batch.images))[-1]) for batch in batches]
         return np.concatenate(outputs).astype(np.float32)
 
@@ -97,7 +105,7 @@ class NumpyBackend:
     def save_model(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         weights = {name: values.tolist() for name, values in self.weights.items()}
-        write_json(folder / "manifest.json", {"name": self.network.name, "classes": self._classes, "weights": weights})
+        write_json(folder / "manifest.json", {"name": self.network.name, "classes": self.classes, "weights": weights})
 
     def _forward(self, features: NDArray[np.float32], mask: Any = 1.0) -> list[NDArray[np.float32]]:
         first = np.maximum(features @ self.weights[STEM], 0)

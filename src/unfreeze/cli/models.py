@@ -14,7 +14,7 @@ def models(
         str | None,
         typer.Argument(help="A network, for its stages and input contract; or a pattern with *, for a list."),
     ] = None,
-    framework: Annotated[str, typer.Option(help="torch.")] = "torch",
+    framework: Annotated[str | None, typer.Option(help="Those of torch or tensorflow only.")] = None,
 ) -> None:
     """List networks; with a name, show its stages and what input it expects. In Python: unfreeze.models."""
     from unfreeze import api
@@ -25,5 +25,5 @@ def models(
         return
     entries = api.models(name, framework=framework)
     if not entries:
-        raise ModelError(f"no network matches '{name}'")
+        raise ModelError(f"no network matches '{name}'{f' in {framework}' if framework else ''}")
     show_models(entries, tested_only=name is None)

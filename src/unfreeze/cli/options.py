@@ -47,7 +47,7 @@ def recipe_changes(
     seed: Annotated[int | None, typer.Option(help="Fixes splits, order, augmentation, initial weights.")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
     precision: Annotated[str | None, typer.Option(help="auto, float32 or bfloat16.")] = None,
-    framework: Annotated[str | None, typer.Option(help="torch.")] = None,
+    framework: Annotated[str | None, typer.Option(help="torch or tensorflow; for train also both.")] = None,
     assignments: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="Any value of the recipe: head.hidden=[256]. Repeatable."),

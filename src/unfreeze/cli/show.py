@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from unfreeze.api import Evaluation, Prediction, Run
+from unfreeze.api import Conversion, Evaluation, Prediction, Run
 from unfreeze.data.dataset import LeftOut
 from unfreeze.data.summary import Inspection
 from unfreeze.diagnosis.finding import Finding
@@ -127,14 +127,15 @@ def show_models(entries: Sequence[ModelEntry], tested_only: bool) -> None:
     out = console()
     table = Table(box=None, pad_edge=False)
     table.add_column("model")
+    table.add_column("runs in")
     table.add_column("pretrained weights")
     for entry in entries:
-        table.add_row(escape(entry.name), escape(entry.weights))
+        table.add_row(escape(entry.name), ", ".join(entry.frameworks), escape(entry.weights))
     out.print(table)
     if tested_only:
         say(
-            "\nThese are tested; any other CNN of timm works by its name: unfreeze models 'resnet*' lists more,"
-            " unfreeze models resnet50 shows one."
+            "\nThese are tested; any other CNN of timm or keras.applications works by its name: unfreeze models 'resnet*'"
+            " lists more, unfreeze models resnet50 shows one."
         )
 
 
@@ -205,6 +206,17 @@ def show_predictions(predictions: Sequence[Prediction], to: Path | None) -> None
     else:
         say(f"{_count(len(predictions) - len(unreadable), 'picture')} named: {escape(str(to))}")
     show_left_out([LeftOut(str(prediction.path), prediction.error or "") for prediction in unreadable])
+
+
+def show_conversion(conversion: Conversion) -> None:
+    """How near the two models are, and what to do with the new run."""
+    folder = escape(str(conversion.folder))
+    say(
+        f"checked on {_count(conversion.pictures, 'picture')}: the largest difference of a probability is"
+        f" {conversion.largest_difference:.1e}"
+    )
+    say(f"\nrun folder: {folder} ({conversion.framework})")
+    say(f"predict     unfreeze predict {folder} PICTURES --to predictions.csv")
 
 
 def _counts(

@@ -18,21 +18,24 @@ def train(
     out: Annotated[Path | None, typer.Option("--out", help="The run's folder; by default named below runs/.")] = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Fine-tune a network on a folder of pictures. Ctrl-C keeps the best weights so far. In Python: unfreeze.train."""
+    """Fine-tune a network on a folder of pictures. Ctrl-C keeps the best weights so far. In Python: unfreeze.train.
+
+    With --framework both: once in PyTorch and once in TensorFlow, and then compared.
+    """
     from unfreeze import api
+    from unfreeze.api.frameworks import BOTH
+    from unfreeze.api.preparation import read_changed
     from unfreeze.cli.show import show_plan, show_run
     from unfreeze.cli.watch import scan_progress, watching
 
+    asked = read_changed(recipe, changes)
+    if asked.framework == BOTH:
+        from unfreeze.cli.both import train_both
+
+        train_both(data, asked, out, quiet)
+        return
     with scan_progress(quiet) as progress, watching(quiet) as watcher:
-        run = api.train(
-            data,
-            recipe,
-            out=out,
-            watcher=watcher,
-            on_plan=None if quiet else show_plan,
-            progress=progress,
-            **changes,
-        )
+        run = api.train(data, asked, out=out, watcher=watcher, on_plan=None if quiet else show_plan, progress=progress)
     if not quiet:
         show_run(run)
     if run.interrupted:

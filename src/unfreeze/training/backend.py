@@ -10,6 +10,8 @@ A framework's package (`unfreeze.backends.torch`, …) offers these functions:
     load_model(folder, device) -> Backend         a finished model, as `Backend.save_model` wrote it
     list_models(pattern) -> [ModelEntry]          what can be used
     describe_network(name) -> Network             the stages and input contract of one
+    read_tensors(folder) -> {name: array}         a finished model's tensors under timm's names, in PyTorch's layout
+    write_model(folder, tensors, manifest)        a finished model from such tensors, which another framework gave
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Frozen means frozen: the network in three parts at the boundary, the first of them in inference mode whatever the rest does."""
+"""Frozen means frozen: the network in parts at the boundary, the first of them in inference mode whatever the rest does."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def freeze(
 
 
 def _split(model: keras.Model, trains: Callable[[Any], bool]) -> tuple[keras.Model | None, keras.Model | None]:
-    """The part that doesn't depend on any layer that trains, and the rest, joined by every tensor that goes from one to the other."""
+    """The part that depends on no layer that trains, and the rest, joined by every tensor that goes from one to the other."""
     behind: set[int] = set()
     crossing: dict[int, Any] = {}
     # In forward order. Keras has no public list of nodes; `layer.output` is ambiguous for a layer that two models share.

@@ -42,7 +42,9 @@ def in_head(layer: keras.layers.Layer) -> bool:
 def head_stage(model: keras.Model) -> Stage:
     """The stage `head`: the layers of the new head."""
     dense = [layer for layer in model.layers if in_head(layer) and layer.weights]
-    return Stage(name=HEAD, layers=tuple(Layer(path=layer.name, parameters=layer.count_params(), counts=True) for layer in dense))
+    return Stage(
+        name=HEAD, layers=tuple(Layer(path=layer.name, parameters=layer.count_params(), counts=True) for layer in dense)
+    )
 
 
 def _dense(name: str, kernel: NDArray[np.float32], values: Any) -> Any:

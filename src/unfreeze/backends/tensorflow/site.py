@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
-import socket
 import sys
 from collections.abc import Iterator
 from typing import Any
-from urllib.request import getproxies
 
 from keras.src.utils import file_utils
 
-_HOST, _PORT = "storage.googleapis.com", 443
-_TIMEOUT_S = 5.0
+from unfreeze.exchange.reachable import is_reachable
+
+_SITE = "https://storage.googleapis.com"
 
 
 @contextlib.contextmanager
@@ -23,7 +21,7 @@ def offline_where_unreachable() -> Iterator[bool]:
 
     What Keras says of a download, on the standard output, goes to standard error.
     """
-    reachable = _site_reachable()
+    reachable = is_reachable(_SITE)
     before = file_utils.urlretrieve
     file_utils.urlretrieve = before if reachable else _refuse
     try:
@@ -35,15 +33,3 @@ def offline_where_unreachable() -> Iterator[bool]:
 
 def _refuse(*_: Any) -> None:
     raise OSError("offline")
-
-
-def _site_reachable() -> bool:
-    if os.environ.get("HF_HUB_OFFLINE"):  # one word for "no network" in both backends
-        return False
-    if {"http", "https", "all"} & set(getproxies()):
-        return True  # a proxy answers for it
-    try:
-        socket.create_connection((_HOST, _PORT), timeout=_TIMEOUT_S).close()
-    except OSError:
-        return False
-    return True

@@ -146,7 +146,7 @@ def list_models(pattern: str | None = None) -> list[ModelEntry]:
         names: list[str] = [bundled.NAME, *TESTED]
     else:
         names = sorted({*timm.list_models(pattern), *([bundled.NAME] if pattern.strip("*") in bundled.NAME else [])})
-    return [ModelEntry(name, _weights_in_words(name)) for name in names]
+    return [ModelEntry(name, _weights_in_words(name), _frameworks(name)) for name in names]
 
 
 def known_architecture(name: str) -> bool:
@@ -297,6 +297,11 @@ def _weights_in_words(name: str) -> str:
     if config is None or not config.has_weights:
         return "none published"
     return f"hub: {config.hf_hub_id}" if config.hf_hub_id else "from the web"
+
+
+def _frameworks(name: str) -> tuple[str, ...]:
+    # Others may be carried over to TensorFlow as well; that shows when it is tried.
+    return ("torch", "tensorflow") if name in (bundled.NAME, *TESTED) else ("torch",)
 
 
 def _first_line(error: BaseException) -> str:

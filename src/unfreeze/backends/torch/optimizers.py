@@ -10,9 +10,7 @@ from torch.optim import SGD, Adam, AdamW, Optimizer
 from unfreeze.recipe.plan import PlannedOptimizer
 
 
-def make_optimizer(
-    model: nn.Module, settings: PlannedOptimizer, rate: float, before: Optimizer | None = None
-) -> Optimizer:
+def make_optimizer(model: nn.Module, settings: PlannedOptimizer, rate: float, before: Optimizer | None = None) -> Optimizer:
     """An optimiser over the parameters that have gradients.
 
     Where the phase before had an optimiser of the same kind, parameters that it trained keep their moments and their count

@@ -1,0 +1,32 @@
+"""The commands as functions: the one place that wires the parts. One file per job."""
+
+from unfreeze.api.catalogue import describe_model, models
+from unfreeze.api.comparisons import compare
+from unfreeze.api.conversions import Conversion, convert
+from unfreeze.api.evaluations import Evaluation, evaluate
+from unfreeze.api.frameworks import BACKENDS
+from unfreeze.api.inspections import inspect
+from unfreeze.api.plans import plan
+from unfreeze.api.predictions import Prediction, predict
+from unfreeze.api.runs import Run, open_run
+from unfreeze.api.trainings import train
+from unfreeze.report.comparison.comparison import Comparison
+
+__all__ = [
+    "BACKENDS",
+    "Comparison",
+    "Conversion",
+    "Evaluation",
+    "Prediction",
+    "Run",
+    "compare",
+    "convert",
+    "describe_model",
+    "evaluate",
+    "inspect",
+    "models",
+    "open_run",
+    "plan",
+    "predict",
+    "train",
+]

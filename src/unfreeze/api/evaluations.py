@@ -1,0 +1,88 @@
+"""How a run's model does on labelled pictures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from unfreeze.api.finished import PREDICTION_BATCH, folder_of, load_model
+from unfreeze.data.dataset import Dataset, LeftOut
+from unfreeze.data.load import Loader
+from unfreeze.data.picture import decoding_threads
+from unfreeze.data.scan import Progress, refuse_half_split, scan
+from unfreeze.errors import DataError, did_you_mean
+from unfreeze.recipe.plan import Plan
+from unfreeze.recipe.read import read_recipe
+from unfreeze.recipe.recipe import Augment
+from unfreeze.training import run_folder
+from unfreeze.training.scores import Scores, score
+
+if TYPE_CHECKING:
+    from unfreeze.api.runs import Run
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How a run's model does on a folder.
+
+    Attributes:
+        scores: of the pictures in `split`.
+        split: the folder's split that was scored; `all` where it has none.
+        trained_on: how many of the pictures the run was trained on, by their bytes: scores on those say little.
+        left_out: every file that can't be read, with its reason.
+        decisions: what was decided about this data, in words.
+    """
+
+    scores: Scores
+    split: str
+    trained_on: int
+    left_out: tuple[LeftOut, ...]
+    decisions: tuple[str, ...]
+
+
+def evaluate(run: Run | str | Path, data: str | Path, *, device: str = "auto", progress: Progress | None = None) -> Evaluation:
+    """Scores a run's model on labelled pictures. Twin of `unfreeze evaluate`.
+
+    Args:
+        run: a run or its folder.
+        data: as for `train`; where it is split, its test pictures (or its validation pictures, if it has none) are used.
+        device: `auto`, `cpu` or `cuda`.
+
+    Raises:
+        DataError: no readable picture, or a class that the run doesn't know.
+        RunError: the run can't be read.
+    """
+    folder = folder_of(run)
+    planned = run_folder.read_plan(folder)
+    dataset, split = _labelled_like(folder, planned, scan(Path(data), progress=progress))
+    backend = load_model(planned, folder, device)
+    loader = Loader(dataset, planned.network.contract, PREDICTION_BATCH, Augment(), threads=decoding_threads())
+    scores = score(backend.predict(loader.evaluation("test")), loader.labels("test"), dataset.classes)
+    trained = run_folder.training_contents(folder)
+    known = sum(record.content in trained for record in dataset.records)
+    return Evaluation(scores, split, known, dataset.left_out, dataset.decisions)
+
+
+def _labelled_like(folder: Path, planned: Plan, dataset: Dataset) -> tuple[Dataset, str]:
+    """The pictures to be scored, all in the split `test`, with the run's classes; and which split they come from.
+
+    Where the run chose some of the classes, pictures of others are left out, as in its training.
+    """
+    classes = planned.data.classes
+    unknown = [label for label in dataset.classes if label not in classes]
+    chose_classes = read_recipe(folder / run_folder.RECIPE).data.classes is not None
+    if unknown and not chose_classes:
+        hint = "".join(did_you_mean(label, classes) for label in unknown)
+        raise DataError(
+            f"{dataset.root}: the run knows no class {', '.join(repr(label) for label in unknown)}.{hint}"
+            f" It knows {', '.join(classes)}."
+        )
+    known = replace(dataset, records=tuple(record for record in dataset.records if record.label in classes))
+    refuse_half_split(known)
+    split = next((name for name in ("test", "validation", "train") if name in known.splits), None)
+    chosen = tuple(replace(record, split="test") for record in known.records if record.split == split)
+    if not chosen:
+        raise DataError(f"{dataset.root}: no picture of {', '.join(classes)} in it")
+    remarks = (f"left out, because the run chose other classes: {', '.join(unknown)}",) if unknown else ()
+    return replace(known, classes=classes, records=chosen, decisions=(*dataset.decisions, *remarks)), split or "all"

@@ -1,0 +1,53 @@
+"""The frameworks that can be asked for, and the package here that speaks to each."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from types import ModuleType
+
+from unfreeze.errors import FrameworkError, did_you_mean
+
+# Framework -> (its package here, the extra that installs it). In the order in which one process may load them.
+BACKENDS = {
+    "torch": ("unfreeze.backends.torch", "torch"),
+    "tensorflow": ("unfreeze.backends.tensorflow", "tensorflow"),
+}
+# Not a framework: one training in each of them.
+BOTH = "both"
+
+
+def load_backend(framework: str) -> ModuleType:
+    """The package of a framework; see `training.backend` for what it offers.
+
+    Raises:
+        FrameworkError: the framework is unknown or not installed.
+    """
+    if framework not in BACKENDS:
+        raise FrameworkError(
+            f"framework: there is no backend for '{framework}'.{did_you_mean(framework, BACKENDS)}"
+            f" It can be {' or '.join(BACKENDS)}."
+        )
+    try:
+        return importlib.import_module(BACKENDS[framework][0])
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("unfreeze"):
+            raise
+        raise _not_installed(framework, error.name) from None
+
+
+def check_installed(framework: str) -> None:
+    """Whether a framework's own package is there, found without loading it.
+
+    Raises:
+        FrameworkError: it isn't.
+    """
+    if importlib.util.find_spec(framework) is None:
+        raise _not_installed(framework, framework)
+
+
+def _not_installed(framework: str, package: str | None) -> FrameworkError:
+    extra = BACKENDS[framework][1]
+    return FrameworkError(
+        f"framework: {framework} needs the package {package}, which isn't installed: pip install 'unfreeze[{extra}]'"
+    )

@@ -1,0 +1,26 @@
+"""What a training would do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from unfreeze.api.preparation import prepare
+from unfreeze.data.scan import Progress
+from unfreeze.recipe.plan import Plan
+from unfreeze.recipe.recipe import Recipe
+
+
+def plan(
+    data: str | Path,
+    recipe: str | Path | Recipe | None = None,
+    *,
+    progress: Progress | None = None,
+    **changes: Any,
+) -> Plan:
+    """What `train` would do with the same arguments; nothing is trained or written. Twin of `unfreeze plan`.
+
+    Raises:
+        UnfreezeError: as `train`.
+    """
+    return prepare(data, recipe, changes, progress).plan

@@ -1,0 +1,91 @@
+"""What a run's model says of pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unfreeze.api.finished import folder_of, load_model, predict_files
+from unfreeze.data.layout import find_files
+from unfreeze.files import make_folder
+from unfreeze.training import run_folder
+
+if TYPE_CHECKING:
+    from unfreeze.api.runs import Run
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model says of one picture.
+
+    Attributes:
+        path: the file.
+        label: the most probable class; None where the file can't be read, and then `error` says why.
+        confidence: its probability, in 0–1.
+        probabilities: class -> probability.
+    """
+
+    path: Path
+    label: str | None
+    confidence: float | None
+    probabilities: dict[str, float]
+    error: str | None = None
+
+
+def predict(
+    run: Run | str | Path, paths: Sequence[str | Path], *, to: str | Path | None = None, device: str = "auto"
+) -> list[Prediction]:
+    """Names pictures with a run's model. Twin of `unfreeze predict`.
+
+    Args:
+        run: a run or its folder.
+        paths: pictures, and folders of pictures (searched whole, hidden files left out).
+        to: also write a CSV file: path, predicted, confidence, error, a probability per class.
+        device: `auto`, `cpu` or `cuda`.
+
+    Returns:
+        One per file, in the order given, folders by name; a file that can't be read has an `error` and no label.
+
+    Raises:
+        DataError: a path doesn't exist, or there is no file at all.
+        RunError: the run can't be read.
+    """
+    folder = folder_of(run)
+    planned = run_folder.read_plan(folder)
+    files = find_files([Path(path) for path in paths])
+    backend = load_model(planned, folder, device)
+    rows, unreadable = predict_files(backend, planned.network.contract, files)
+    classes = planned.data.classes
+    predictions = [
+        _prediction(file, rows[place], classes) if place in rows else Prediction(file, None, None, {}, unreadable[place])
+        for place, file in enumerate(files)
+    ]
+    if to is not None:
+        _write_predictions(Path(to), predictions, classes)
+    return predictions
+
+
+def _prediction(file: Path, log_probabilities: NDArray[np.float32], classes: tuple[str, ...]) -> Prediction:
+    probabilities = dict(zip(classes, np.exp(log_probabilities).astype(float).tolist(), strict=True))
+    label = max(probabilities, key=lambda name: probabilities[name])
+    return Prediction(file, label, probabilities[label], probabilities)
+
+
+def _write_predictions(path: Path, predictions: Sequence[Prediction], classes: tuple[str, ...]) -> None:
+    columns = ["path", "predicted", "confidence", "error", *run_folder.prediction_columns(classes)]
+    rows = []
+    for prediction in predictions:
+        if prediction.confidence is None:
+            rows.append([prediction.path, "", "", prediction.error, *[""] * len(classes)])
+            continue
+        confidence, *cells = run_folder.probability_cells(
+            [prediction.confidence, *(prediction.probabilities[name] for name in classes)]
+        )
+        rows.append([prediction.path, prediction.label, confidence, "", *cells])
+    make_folder(path.parent)
+    run_folder.write_table(path, columns, rows)

@@ -1,0 +1,61 @@
+"""From what was asked to what a training needs: the recipe, the dataset, the network and the plan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from unfreeze.api.frameworks import BACKENDS, BOTH, load_backend
+from unfreeze.data.dataset import Dataset
+from unfreeze.data.scan import Progress, scan_for_training
+from unfreeze.errors import FrameworkError
+from unfreeze.recipe.plan import Plan
+from unfreeze.recipe.read import flatten, read_recipe
+from unfreeze.recipe.recipe import Recipe
+from unfreeze.training.backend import Backend
+from unfreeze.training.planning import make_plan
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What a training starts from: the recipe as asked, every picture in a split, the open network, the plan of it all."""
+
+    recipe: Recipe
+    dataset: Dataset
+    backend: Backend
+    plan: Plan
+
+
+def prepare(
+    data: str | Path, recipe: str | Path | Recipe | None, changes: Mapping[str, Any], progress: Progress | None
+) -> Preparation:
+    """Reads the recipe and every picture, and opens the network; writes nothing.
+
+    Raises:
+        UnfreezeError: as `train`.
+    """
+    asked = read_changed(recipe, changes)
+    if asked.framework == BOTH:
+        raise FrameworkError(
+            "framework: both is for `unfreeze train DATA --framework both`, which runs each framework in a process of its own."
+            f" Here give one: {' or '.join(BACKENDS)}"
+        )
+    package = load_backend(asked.framework)
+    package.check(asked)
+    dataset = scan_for_training(Path(data), asked.data, asked.seed, progress)
+    backend: Backend = package.open_network(asked, dataset.classes)
+    return Preparation(asked, dataset, backend, make_plan(asked, dataset, backend))
+
+
+def read_changed(recipe: str | Path | Recipe | None, changes: Mapping[str, Any]) -> Recipe:
+    """A recipe, by itself, its name or its file, with changes on top; parts of it may be nested or dotted.
+
+    Raises:
+        RecipeError: naming every mistake.
+    """
+    flat = dict(flatten(changes))
+    if not isinstance(recipe, Recipe):
+        return read_recipe(recipe, flat)
+    return read_recipe(None, {**dict(flatten(recipe.model_dump(exclude_unset=True))), **flat})

@@ -1,0 +1,76 @@
+"""A finished training, read from its folder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from unfreeze.api.evaluations import Evaluation, evaluate
+from unfreeze.api.predictions import Prediction, predict
+from unfreeze.diagnosis.finding import Finding
+from unfreeze.errors import RunError
+from unfreeze.recipe.plan import Plan
+from unfreeze.training import run_folder
+from unfreeze.training.history import EpochRecord, read_history
+from unfreeze.training.scores import Scores
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished training, read from its folder.
+
+    Attributes:
+        folder: where everything is; see `training.run_folder`.
+        plan: what was done.
+        history: one record per epoch.
+        validation: scores of the best epoch's weights on the validation pictures; None where it was interrupted.
+        test: scores on the test pictures, made once at the end; None where there are none or it was interrupted.
+        best_epoch: the epoch whose weights the model has.
+        findings: what was recognised in the curves.
+        endings: why each phase ended, in words.
+        interrupted: whether it was ended by Ctrl-C.
+    """
+
+    folder: Path
+    plan: Plan
+    history: list[EpochRecord]
+    validation: Scores | None
+    test: Scores | None
+    best_epoch: int | None
+    findings: list[Finding]
+    endings: list[str]
+    interrupted: bool
+
+    def predict(self, paths: Sequence[str | Path], device: str = "auto") -> list[Prediction]:
+        """`unfreeze.predict` with this run."""
+        return predict(self, paths, device=device)
+
+    def evaluate(self, data: str | Path, device: str = "auto") -> Evaluation:
+        """`unfreeze.evaluate` with this run."""
+        return evaluate(self, data, device=device)
+
+
+def open_run(folder: str | Path) -> Run:
+    """A run from its folder. Loads no framework.
+
+    Raises:
+        RunError: a file of it is missing or damaged.
+    """
+    folder = Path(folder)
+    planned = run_folder.read_plan(folder)
+    metrics = run_folder.read_json(folder, run_folder.METRICS)
+    try:
+        return Run(
+            folder=folder,
+            plan=planned,
+            history=read_history(folder),
+            validation=Scores.from_dict(metrics["validation"]) if metrics["validation"] else None,
+            test=Scores.from_dict(metrics["test"]) if metrics["test"] else None,
+            best_epoch=metrics["best_epoch"],
+            findings=[Finding(**finding) for finding in run_folder.read_json(folder, run_folder.FINDINGS)],
+            endings=metrics["phase_endings"],
+            interrupted=metrics["interrupted"],
+        )
+    except (KeyError, TypeError, IndexError) as error:
+        raise RunError(f"{folder}: {run_folder.METRICS} or {run_folder.FINDINGS} isn't as written ({error})") from None

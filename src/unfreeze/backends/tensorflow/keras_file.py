@@ -1,0 +1,96 @@
+"""`.keras` files: written whole, and read without running any code of theirs."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from unfreeze.errors import RunError, StorageError
+
+# Where a class of a file may come from: Keras itself.
+_MODULES = ("keras", "keras.layers", "keras.initializers", "keras.regularizers", "keras.constraints")
+_MODULES_BELOW = ("keras.src.models.", "keras.src.ops.", "keras.src.applications.", "keras.src.layers.")
+# Classes of Keras that call code from the file, open further files, or hold functions.
+_REFUSED_CLASSES = (
+    "Lambda", "__lambda__", "function", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer", "StringLookup",
+    "IntegerLookup", "TextVectorization", "Hashing",
+)  # fmt: skip
+_REFUSED_KEYS = ("safe_mode", "enable_unsafe_deserialization")
+
+
+def read_keras(path: Path) -> keras.Model:
+    """The model in a `.keras` file, not compiled.
+
+    Raises:
+        RunError: the file is missing or damaged, or holds anything but Keras's own layers and operations.
+    """
+    _refuse_foreign(path)
+    try:
+        return keras.models.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # a damaged file fails in many ways, each of them "this file can't be used"
+        raise RunError(f"{path}: can't be loaded ({_first_line(error)}). Make it again, or give another file.") from None
+
+
+def write_keras(model: keras.Model, path: Path) -> None:
+    """Writes a model under a temporary name first, then renames it.
+
+    Raises:
+        StorageError: it can't be written; what was there before is still there.
+    """
+    temporary = path.with_name(f"{path.stem}.{os.getpid()}.tmp.keras")  # Keras wants this ending
+    try:
+        model.save(temporary)
+        temporary.replace(path)
+    except OSError as error:
+        raise StorageError(f"{path}: can't be written ({error.strerror or error})") from None
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def _refuse_foreign(path: Path) -> None:
+    """Before Keras sees the file, because it imports the modules that a file names."""
+    try:
+        with zipfile.ZipFile(path) as file:
+            config = json.loads(file.read("config.json"))
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile, RecursionError) as error:
+        raise RunError(f"{path}: isn't a .keras file ({_first_line(error)}). Make it again, or give another file.") from None
+    for found in _foreign(config):
+        raise RunError(
+            f"{path}: holds {found}, and only Keras's own layers are loaded, because anything else could run code."
+            " Give a model of built-in layers."
+        )
+
+
+def _foreign(config: Any) -> Iterator[str]:
+    """What a configuration holds that isn't Keras's own, in words."""
+    pending = [config]
+    while pending:
+        part = pending.pop()
+        if isinstance(part, list):
+            pending += part
+        elif isinstance(part, dict):
+            pending += part.values()
+            yield from (f"the key {key}" for key in _REFUSED_KEYS if key in part)
+            module, name = part.get("module"), part.get("class_name")
+            if name in _REFUSED_CLASSES:
+                yield f"a {name}"
+            elif module is not None and not _is_kerass(module):
+                yield f"{module}.{name}"
+            elif ">" in str(part.get("registered_name")):
+                yield f"the custom class {part['registered_name']}"
+
+
+def _is_kerass(module: Any) -> bool:
+    return isinstance(module, str) and (module in _MODULES or module.startswith(_MODULES_BELOW))
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -1,0 +1,45 @@
+"""A network of timm as plain data, for another framework: its operations, its tensors, and what is known of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+
+from unfreeze.backends.torch import networks
+from unfreeze.backends.torch.stages import stages_of
+from unfreeze.backends.torch.translation import translate
+from unfreeze.exchange import graph
+from unfreeze.exchange.description import Description
+from unfreeze.files import write_bytes
+from unfreeze.recipe.recipe import Recipe
+
+GRAPH, WEIGHTS = "graph.json", "weights.safetensors"
+
+
+def write_graph(recipe: dict[str, Any], folder: str) -> dict[str, Any]:
+    """Writes the base of a recipe, without its classifier, at the recipe's input size, and gives its `Description`.
+
+    The weights are those that training the same recipe in PyTorch starts from. `graph.json` holds the operations in inference
+    (`exchange.graph`), `weights.safetensors` the state dict but for `num_batches_tracked`.
+
+    Raises:
+        ModelError: as `networks.open_planned`, or an operation has no translation.
+        StorageError: the folder can't be written to.
+    """
+    asked = Recipe.model_validate(recipe)
+    opened = networks.open_planned(asked)
+    side_px = opened.contract.side_px if asked.input.side_px == "auto" else asked.input.side_px
+    made = translate(opened.base, side_px, asked.model)
+    tensors = {name: tensor.contiguous() for name, tensor in opened.base.state_dict().items() if name in set(made.weights)}
+    write_bytes(Path(folder, WEIGHTS), safetensors.torch.save(tensors))
+    graph.write(made, Path(folder, GRAPH))
+    return Description(
+        architecture=opened.architecture,
+        contract=opened.contract.with_side(side_px),
+        minimum_side_px=networks.minimum_side_px(opened.base),
+        stages=stages_of(opened.base),
+        weights=opened.weights,
+        pretrained=opened.pretrained,
+    ).model_dump(mode="json")

@@ -1,0 +1,43 @@
+"""How a comparison of runs is printed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.markup import escape
+from rich.table import Table
+
+from unfreeze.cli.show import console, say
+from unfreeze.report.comparison.comparison import Comparison
+from unfreeze.report.comparison.differences import Row
+from unfreeze.report.comparison.page import CURVES, PAGE
+from unfreeze.report.labels import printable
+
+
+def show_comparison(comparison: Comparison, to: Path | None) -> None:
+    """Results, what differs in the plans, whether the accuracies can be told apart, and what to know before reading them."""
+    names = [run.name for run in comparison.runs]
+    console().print(_table("", names, comparison.results))
+    if comparison.differences:
+        say()
+        console().print(_table("differs in the plan", names, comparison.differences))
+    else:
+        say("\nThe plans are the same in every value.")
+    say()
+    for pair in comparison.pairs:
+        say(escape(printable(pair.in_words())))
+    for remark in comparison.remarks:
+        say(f"[bold yellow]note:[/] {escape(printable(remark))}")
+    if to is not None:
+        say(f"\nlook at     {escape(str(to / PAGE))} and {escape(str(to / CURVES))}")
+
+
+def _table(first: str, names: Sequence[str], rows: Sequence[Row]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    table.add_column(first)
+    for name in names:
+        table.add_column(escape(printable(name)), overflow="fold")
+    for row in rows:
+        table.add_row(escape(row.name), *(escape(printable(value)) for value in row.values))
+    return table
