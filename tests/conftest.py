@@ -16,6 +16,12 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """One cache folder for all tests, also those in child processes; never the one of whoever runs them."""
+    os.environ["UNFREEZE_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
 @pytest.fixture
 def numpy_framework(monkeypatch: pytest.MonkeyPatch) -> str:
     """Registers the NumPy backend under the name it gives back."""

@@ -34,9 +34,7 @@ def call(function: str, **arguments: Any) -> Any:
         answer = Path(folder, "answer.json")
         command = [sys.executable, "-P", "-m", "unfreeze.exchange.apart", str(answer)]
         question = json.dumps({"function": function, "arguments": arguments})
-        done = subprocess.run(
-            command, input=question, text=True, encoding="utf-8", stdout=sys.stderr.fileno(), env=_environment()
-        )
+        done = subprocess.run(command, input=question, text=True, encoding="utf-8", env=_environment())
         if not answer.is_file():
             raise FrameworkError(f"{function} ended with status {done.returncode} in a process of its own, without an answer")
         return _result(json.loads(answer.read_text(encoding="utf-8")))
@@ -72,4 +70,8 @@ def _main() -> None:
 
 
 if __name__ == "__main__":
-    _main()
+    os.dup2(2, 1)
+    try:
+        _main()
+    except KeyboardInterrupt:  # the parent got it too, and says so
+        sys.exit(130)

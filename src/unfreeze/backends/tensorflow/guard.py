@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import sys
+from collections.abc import Iterator
 
 from unfreeze.errors import FrameworkError
 
@@ -18,8 +20,6 @@ def prepare_import() -> None:
     Raises:
         FrameworkError: Keras already runs on another framework.
     """
-    # Its start-up notes about CPU instructions and missing CUDA say nothing that a person can act on.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     if "torch" in sys.modules and "tensorflow" not in sys.modules and importlib.util.find_spec("triton"):
         import triton  # noqa: F401
     if "keras" not in sys.modules:
@@ -29,3 +29,28 @@ def prepare_import() -> None:
             f"framework: tensorflow needs Keras on TensorFlow, and this process runs Keras on {running}: import unfreeze's"
             " backend first, or set KERAS_BACKEND=tensorflow"
         )
+    with _without_start_up_notes():
+        import tensorflow
+
+        tensorflow.config.list_physical_devices()
+
+
+@contextlib.contextmanager
+def _without_start_up_notes() -> Iterator[None]:
+    """TensorFlow notes CPU instructions and missing CUDA on file descriptor 2, which nobody can act on and no setting stops.
+
+    Whoever sets `TF_CPP_MIN_LOG_LEVEL` gets what they ask for.
+    """
+    if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
+        yield
+        return
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)

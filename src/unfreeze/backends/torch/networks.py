@@ -249,7 +249,7 @@ def _architecture(name: str) -> str:
         known = timm.list_pretrained() if "." in name else [bundled.NAME, *timm.list_models()]
         raise ModelError(
             f"no network '{name}'.{did_you_mean(name, known)} `unfreeze models` lists the tested ones, `unfreeze models"
-            " 'resnet*'` all that match."
+            " 'resnet*'` all that match. Those of keras.applications, `ResNet50` and the like, run with framework: tensorflow."
         )
     return name
 
