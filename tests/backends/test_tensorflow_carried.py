@@ -5,6 +5,7 @@ from unfreeze.backends import torch as torch_backend  # noqa: F401, I001
 
 import importlib
 import json
+import math
 import re
 import zipfile
 from collections.abc import Callable
@@ -31,7 +32,7 @@ from unfreeze.backends.tensorflow.tensors import load_timm_tensors, timm_tensors
 from unfreeze.backends.torch.networks import open_base, open_planned
 from unfreeze.backends.torch.translation import translate
 from unfreeze.errors import FrameworkError, ModelError, RunError, StorageError
-from unfreeze.exchange import apart
+from unfreeze.exchange import apart, graph
 from unfreeze.recipe.recipe import Input, Recipe
 
 # One of each family; the sides are such that rounding and padding differ between the stages.
@@ -228,6 +229,7 @@ OPERATIONS: dict[str, Toy] = {
     "max pools": Toy(
         lambda t, x: functional.max_pool2d(x, 3, 2, 1),
         lambda t, x: functional.max_pool2d(x, 3, 2, ceil_mode=True),
+        lambda t, x: functional.max_pool2d(functional.pad(x, (0, 1, 1, 0), value=-math.inf), 3, 2),
         lambda t, x: x.amax((2, 3)),
     ),
     "mean pools": Toy(
@@ -288,7 +290,8 @@ def test_every_operation_gives_the_same_values(name: str, tmp_path: Path) -> Non
     randomise_vectors(toy)
     images = photographs(15, *NORMALISATION)[::3][:2]
     take_statistics(toy, torch.from_numpy(images.transpose(0, 3, 1, 2).copy()))
-    model = build(translate(toy, 15, name))
+    graph.write(translate(toy, 15, name), tmp_path / "graph.json")
+    model = build(graph.read(tmp_path / "graph.json"))
     load_timm_tensors(model, {key: tensor.numpy() for key, tensor in toy.state_dict().items()})
     theirs = forward(toy, images)
     assert difference(np.asarray(model(images)), theirs) <= 1e-5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 from typing import get_args
@@ -47,6 +48,12 @@ def test_a_file_that_holds_no_graph_is_refused(content: str, tmp_path: Path) -> 
         graph.read(tmp_path / "graph.json")
     with pytest.raises(ModelError, match="holds no graph"):
         graph.read(tmp_path / "missing.json")
+
+
+def test_infinity_is_not_written_as_nothing(tmp_path: Path) -> None:
+    odd = Node(name="pad", op="pad", inputs=("input",), attributes={"amounts": [], "mode": "constant", "value": -math.inf})
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        graph.write(Graph(nodes=(NODES[0], odd), output="pad"), tmp_path / "graph.json")
 
 
 def test_the_vocabulary_is_closed() -> None:

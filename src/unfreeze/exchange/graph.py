@@ -35,6 +35,7 @@ The vocabulary, each with its attributes (weights in brackets; `?` may be missin
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any, Literal
 
@@ -102,8 +103,12 @@ class Graph(BaseModel):
 
 
 def write(graph: Graph, path: Path) -> None:
-    """Writes a graph as JSON."""
-    write_text(path, graph.model_dump_json(indent=1, exclude_defaults=True) + "\n")
+    """Writes a graph as JSON.
+
+    Raises:
+        ValueError: an attribute is infinite or no number, which JSON can't hold.
+    """
+    write_text(path, json.dumps(graph.model_dump(exclude_defaults=True), indent=1, allow_nan=False) + "\n")
 
 
 def read(path: Path) -> Graph:

@@ -10,14 +10,16 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import safetensors.numpy
+from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from unfreeze.backends.tensorflow.build import build
 from unfreeze.backends.tensorflow.keras_file import read_keras, write_keras
 from unfreeze.backends.tensorflow.opened import Opened
 from unfreeze.backends.tensorflow.tensors import load_timm_tensors, timm_tensors
-from unfreeze.errors import FrameworkError, RunError, StorageError
+from unfreeze.errors import FrameworkError, ModelError, RunError, StorageError
 from unfreeze.exchange import apart, graph
 from unfreeze.exchange.cache_folder import cache_folder
 from unfreeze.exchange.description import Description
@@ -28,6 +30,8 @@ __all__ = ["build", "check", "load_timm_tensors", "open_carried", "timm_tensors"
 
 # Part of each kept file's name: raise it when the same recipe gives another model.
 FORMAT = 1
+# Relative. Rounding alone gives about 1e-5, and up to 1e-3 in networks whose float32 is that far from their float64.
+_TOLERANCE = 5e-3
 _PRETRAINED_OR_RANDOM = "pretrained-or-random"
 _RANDOM = "none"
 
@@ -68,10 +72,22 @@ def _carry_over(recipe: Recipe, kept: Path) -> Opened:
         description = Description.model_validate(told)
         base = build(graph.read(Path(folder, "graph.json")))
         load_timm_tensors(base, safetensors.numpy.load_file(Path(folder, "weights.safetensors")))
+        _compare(base, safetensors.numpy.load_file(Path(folder, "probe.safetensors")), recipe.model)
     # Where the pretrained weights couldn't be had this time, they are tried again the next time.
     if description.pretrained or recipe.weights != _PRETRAINED_OR_RANDOM:
         _keep(base, description, kept)
     return _opened(base, description)
+
+
+def _compare(base: Any, probe: dict[str, NDArray[np.float32]], model: str) -> None:
+    """Refuses a network that gives other features than PyTorch's: better no model than one that is quietly wrong."""
+    features = probe["features"]
+    difference = np.abs(np.asarray(base(probe["images"], training=False)) - features).max() / np.abs(features).max()
+    if not difference <= _TOLERANCE:  # turned round, so that NaN is refused as well
+        raise ModelError(
+            f"{model} can't be carried over to TensorFlow: its features differ by {difference:.1e} of their size."
+            " Use another network (`unfreeze models` lists the tested ones) or framework: torch, and please report it."
+        )
 
 
 def _keep(base: Any, description: Description, kept: Path) -> None:

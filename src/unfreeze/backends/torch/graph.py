@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import safetensors.torch
+import torch
+from torch import Tensor, nn
 
 from unfreeze.backends.torch import networks
 from unfreeze.backends.torch.stages import stages_of
@@ -15,14 +17,15 @@ from unfreeze.exchange.description import Description
 from unfreeze.files import write_bytes
 from unfreeze.recipe.recipe import Recipe
 
-GRAPH, WEIGHTS = "graph.json", "weights.safetensors"
+GRAPH, WEIGHTS, PROBE = "graph.json", "weights.safetensors", "probe.safetensors"
 
 
 def write_graph(recipe: dict[str, Any], folder: str) -> dict[str, Any]:
     """Writes the base of a recipe, without its classifier, at the recipe's input size, and gives its `Description`.
 
     The weights are those that training the same recipe in PyTorch starts from. `graph.json` holds the operations in inference
-    (`exchange.graph`), `weights.safetensors` the state dict but for `num_batches_tracked`.
+    (`exchange.graph`), `weights.safetensors` the state dict but for `num_batches_tracked`, `probe.safetensors` two pictures of
+    noise and what the base makes of them: `images` float32 [2, S, S, 3] and `features` float32 [2, F].
 
     Raises:
         ModelError: as `networks.open_planned`, or an operation has no translation.
@@ -34,6 +37,7 @@ def write_graph(recipe: dict[str, Any], folder: str) -> dict[str, Any]:
     made = translate(opened.base, side_px, asked.model)
     tensors = {name: tensor.contiguous() for name, tensor in opened.base.state_dict().items() if name in set(made.weights)}
     write_bytes(Path(folder, WEIGHTS), safetensors.torch.save(tensors))
+    write_bytes(Path(folder, PROBE), safetensors.torch.save(_probe(opened.base, side_px)))
     graph.write(made, Path(folder, GRAPH))
     return Description(
         architecture=opened.architecture,
@@ -43,3 +47,10 @@ def write_graph(recipe: dict[str, Any], folder: str) -> dict[str, Any]:
         weights=opened.weights,
         pretrained=opened.pretrained,
     ).model_dump(mode="json")
+
+
+def _probe(base: nn.Module, side_px: int) -> dict[str, Tensor]:
+    images = torch.randn(2, 3, side_px, side_px, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        features = base.eval()(images)
+    return {"images": images.permute(0, 2, 3, 1).contiguous(), "features": features.contiguous()}

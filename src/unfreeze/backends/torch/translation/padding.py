@@ -6,10 +6,14 @@ from collections.abc import Sequence
 from math import ceil
 from typing import Any
 
+import torch
+
 from unfreeze.backends.torch.translation.layout import Value, inverse
 from unfreeze.backends.torch.translation.translator import Translation
 
 Pads = list[tuple[int, int]]
+# Takes the place of −∞, which JSON hasn't.
+LOWEST = torch.finfo(torch.float32).min
 
 
 def padded(
@@ -51,7 +55,7 @@ def padded_by(t: Translation, x: Value, amounts: dict[int, tuple[int, int]], val
     if any(by_axis[0]):
         t.refuse("it makes the batch longer")
     shape = [size + sum(amount) for size, amount in zip(x.shape, by_dim, strict=True)]
-    return t.apply("pad", x, shape, amounts=by_axis, mode=mode, value=value)
+    return t.apply("pad", x, shape, amounts=by_axis, mode=mode, value=max(value, LOWEST))
 
 
 def each(given: Any, count: int) -> tuple[int, ...]:

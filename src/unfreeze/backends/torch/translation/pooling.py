@@ -6,15 +6,10 @@ from collections.abc import Sequence
 from math import ceil, prod
 from typing import Any
 
-import torch
-
 from unfreeze.backends.torch.translation.layout import Value
-from unfreeze.backends.torch.translation.padding import add_pads, each, padded, same_pads, seen_pads
+from unfreeze.backends.torch.translation.padding import LOWEST, add_pads, each, padded, same_pads, seen_pads
 from unfreeze.backends.torch.translation.shapes import concatenated, sliced
 from unfreeze.backends.torch.translation.translator import Handler, Translation, translates
-
-# Takes the place of −∞ around what is pooled.
-_LOWEST = torch.finfo(torch.float32).min
 
 
 @translates("max_pool2d.default")
@@ -22,7 +17,7 @@ def _max_pool(t: Translation, x: Value, kernel_size: Any, stride: Any, padding: 
     if set(each(dilation, 2)) != {1}:
         t.refuse("it is dilated")
     size, strides = each(kernel_size, 2), each(stride or kernel_size, 2)
-    x, rule = padded(t, t.pictures(x), size, strides, each(padding, 2), _LOWEST)
+    x, rule = padded(t, t.pictures(x), size, strides, each(padding, 2), LOWEST)
     return t.apply("max_pool", x, t.shape, pool_size=size, strides=strides, padding=rule)
 
 
