@@ -17,6 +17,7 @@ from torch import nn
 from unfreeze.backends.tensorflow import load_model, open_network
 from unfreeze.backends.tensorflow.backend import TensorFlowBackend
 from unfreeze.backends.tensorflow.batchnorm import MovingVariances
+from unfreeze.backends.tensorflow.folding import Folded
 from unfreeze.backends.tensorflow.freezing import freeze
 from unfreeze.backends.tensorflow.head import add_head
 from unfreeze.backends.tensorflow.optimizers import PhaseOptimizer
@@ -204,14 +205,41 @@ def test_one_trace_a_phase_and_one_for_predictions(monkeypatch: pytest.MonkeyPat
     assert len(traces) == len(phases) + 1
 
 
-def test_frozen_layers_compute_in_bfloat16_and_trainable_ones_and_the_head_in_float32() -> None:
+def test_frozen_layers_compute_in_bfloat16_and_trainable_ones_and_the_head_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
     backend, phases = opened(precision="bfloat16")
-    backend.start_phase(phases[-1], LossSettings())
-    policies = {layer.name: layer.dtype_policy.name for layer in backend._model.layers if layer.weights}
+    seen: dict[str, str] = {}
+    whole = keras.layers.Layer.__call__
+
+    def noted(layer: Any, *values: Any, **options: Any) -> Any:
+        outputs = whole(layer, *values, **options)
+        if hasattr(outputs, "dtype"):
+            seen[layer.name] = outputs.dtype.name if hasattr(outputs.dtype, "name") else str(outputs.dtype)
+        return outputs
+
+    monkeypatch.setattr(keras.layers.Layer, "__call__", noted)
+    seen.clear()
+    backend.start_phase(phases[-1], LossSettings())  # which traces
     frozen, trainable = backend.network.split(phases[-1].boundary)
-    assert {policies[layer.path] for layer in frozen} == {"mixed_bfloat16"}
-    assert {policies[layer.path] for layer in trainable} == {"float32"}
+    assert {seen[layer.path] for layer in frozen if layer.path in seen} == {"bfloat16"}
+    assert {seen[layer.path] for layer in trainable} == {"float32"}
     assert all(weight.dtype == "float32" for weight in backend._model.weights)
+
+
+@pytest.mark.parametrize("name", ["MobileNetV2", "DenseNet121", "InceptionV3", "ConvNeXtTiny"])
+def test_a_folded_copy_computes_the_same(name: str) -> None:
+    side = 96 if name == "InceptionV3" else 64
+    model = opened(model=name, **{"input.side_px": side})[0]._model
+    generator = np.random.default_rng(0)
+    for weight in model.weights:
+        if "moving" in weight.name or weight.name in ("gamma", "beta"):  # an untouched norm folds to nothing
+            weight.assign(generator.uniform(0.5, 1.5, weight.shape))
+    folded = Folded(model)
+    folded.refresh()
+    images = generator.normal(size=(2, side, side, 3)).astype("f4")
+    expected = np.asarray(model(images, training=False))
+    np.testing.assert_allclose(folded.model(images, training=False), expected, atol=1e-4 * np.abs(expected).max())
+    left = [layer.name for layer in folded.model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    assert len(left) < len([layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]) or not left
 
 
 def test_a_model_saved_while_training_holds_float32_layers(tmp_path: Path) -> None:

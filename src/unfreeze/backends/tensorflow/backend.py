@@ -12,8 +12,8 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from unfreeze.backends.tensorflow.batchnorm import MovingVariances
+from unfreeze.backends.tensorflow.folding import Folded
 from unfreeze.backends.tensorflow.freezing import Parts, freeze
-from unfreeze.backends.tensorflow.head import in_head
 from unfreeze.backends.tensorflow.machine import choose_device, choose_precision, compute_in, name_device
 from unfreeze.backends.tensorflow.networks import make_model
 from unfreeze.backends.tensorflow.optimizers import PhaseOptimizer
@@ -59,7 +59,7 @@ class TensorFlowBackend:
     def __init__(self, model: keras.Model, network: Network, classes: tuple[str, ...], recipe: Recipe) -> None:
         keep_freed_memory()
         self._device = choose_device(recipe.device)
-        self._precision = choose_precision(recipe.precision, self._device, model)
+        self._precision = choose_precision(recipe.precision, self._device)
         self._model = model
         self._network, self._classes, self._recipe = network, classes, recipe
         contract = network.contract
@@ -70,6 +70,7 @@ class TensorFlowBackend:
         self._images = tf.TensorSpec([None, side, side, 3], tf.uint8)
         self._optimizer: PhaseOptimizer | None = None
         self._step: Callable[..., tf.Tensor] | None = None
+        self._whole: Folded | None = None
         self._log_probabilities: Callable[..., tf.Tensor] | None = None
 
     @property
@@ -97,9 +98,8 @@ class TensorFlowBackend:
         parts = freeze(self._model, frozen, trainable, self._network, freeze_statistics=phase.batchnorm == "frozen")
         with tf.device(self._device):
             self._optimizer = PhaseOptimizer(phase.optimizer, parts.variables, self._optimizer)
-        # On a CPU bfloat16 slows the backward pass of many convolutions down; the frozen prefix has none.
-        reduced = self._base_layers() if self._device != "/CPU:0" else parts.prefix.layers if parts.prefix else []
-        compute_in(self._model, reduced, self._precision)
+        # On a CPU bfloat16 slows the backward pass of many convolutions down; the frozen prefix, which has none, is copied.
+        compute_in(self._model, self._precision if self._device != "/CPU:0" else "float32")
         self._step = self._compile_step(parts, self._optimizer, loss)
 
     def train_epoch(
@@ -122,8 +122,10 @@ class TensorFlowBackend:
     def predict(self, batches: Iterable[Batch]) -> NDArray[np.float32]:
         outputs = [np.empty((0, len(self._classes)), np.float32)]
         with tf.device(self._device):
-            if self._log_probabilities is None:
-                self._log_probabilities = self._compile_predict()
+            if self._whole is None or self._log_probabilities is None:
+                self._whole = Folded(self._model)
+                self._log_probabilities = self._compile_predict(self._whole.model)
+            self._whole.refresh()
             for batch in batches:
                 outputs.append(self._log_probabilities(batch.images).numpy())
         return np.concatenate(outputs)
@@ -141,18 +143,19 @@ class TensorFlowBackend:
             "recipe": self._recipe.model_dump(mode="json"),
             "network": self._network.model_dump(mode="json"),
         }
-        compute_in(self._model, [], "float32")  # what was traced stays as it is
+        compute_in(self._model, "float32")  # what was traced stays as it is
         save_model(self._model, manifest, folder)
 
     def _compile_step(self, parts: Parts, optimizer: PhaseOptimizer, settings: LossSettings) -> Callable[..., tf.Tensor]:
         """One step. Objective and loss, each times the pictures, and how many were named right: float64 [3]."""
         variables = [variable.value for variable in parts.variables]
         statistics = MovingVariances(parts.suffix)
+        prefix = self._frozen_copy(parts.prefix)
 
         def step(images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
             values = self._normalised(images)
-            if parts.prefix is not None:
-                values = parts.prefix(values, training=False)
+            if prefix is not None:
+                values = prefix(values, training=False)
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(variables)
                 if parts.suffix is not None:
@@ -169,11 +172,19 @@ class TensorFlowBackend:
 
         return self._compiled(step, tf.TensorSpec([None], tf.int64))
 
-    def _compile_predict(self) -> Callable[..., tf.Tensor]:
-        compute_in(self._model, self._base_layers(), self._precision)
+    def _frozen_copy(self, prefix: keras.Model | None) -> keras.Model | None:
+        if prefix is None:
+            return None
+        folded = Folded(prefix)
+        folded.refresh()
+        compute_in(folded.model, self._precision)
+        return folded.model
+
+    def _compile_predict(self, model: keras.Model) -> Callable[..., tf.Tensor]:
+        compute_in(model, self._precision)
 
         def log_probabilities(images: tf.Tensor) -> tf.Tensor:
-            return tf.nn.log_softmax(self._model(self._normalised(images), training=False))
+            return tf.nn.log_softmax(model(self._normalised(images), training=False))
 
         return self._compiled(log_probabilities)
 
@@ -183,9 +194,6 @@ class TensorFlowBackend:
             compiled = tf.function(function, input_signature=[self._images, *more], jit_compile=False)
             traced = compiled.get_concrete_function()
         return lambda *arrays: traced(*(tf.convert_to_tensor(array) for array in arrays))
-
-    def _base_layers(self) -> list[keras.layers.Layer]:
-        return [layer for layer in self._model.layers if not in_head(layer)]
 
     def _normalised(self, images: tf.Tensor) -> tf.Tensor:
         """uint8 [B, S, S, 3], RGB, to normalised float32 of that shape in the network's channel order."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import keras
 import tensorflow as tf
 
+from unfreeze.backends.tensorflow.head import in_head
 from unfreeze.errors import RecipeError
 from unfreeze.recipe.plan import Precision
 
@@ -29,18 +29,11 @@ def choose_device(asked: str) -> str:
     return "/GPU:0" if has_gpu and asked != "cpu" else "/CPU:0"
 
 
-def choose_precision(asked: str, device: str, model: keras.Model) -> Precision:
-    """The precision for `auto`, `float32` or `bfloat16`; `auto` takes bfloat16 where it was found to be faster.
-
-    On a CPU that is where the processor multiplies in it and the network has no depthwise convolutions, which TensorFlow
-    computes more slowly in bfloat16 (measured: docs/decisions/0005-precision-on-a-cpu.md).
-    """
-    if asked != "auto":
-        return "bfloat16" if asked == "bfloat16" else "float32"
-    if device != "/CPU:0":
-        return "bfloat16" if _gpu().get("compute_capability", (0, 0)) >= _FIRST_GPU_WITH_BFLOAT16 else "float32"
-    has_depthwise = any(isinstance(layer, keras.layers.DepthwiseConv2D) for layer in model.layers)
-    return "bfloat16" if _cpu_computes_in_bfloat16() and not has_depthwise else "float32"
+def choose_precision(asked: str, device: str) -> Precision:
+    """The precision for `auto`, `float32` or `bfloat16`; `auto` takes bfloat16 where the hardware multiplies in it."""
+    if asked == "auto":
+        return "bfloat16" if _computes_in_bfloat16(device) else "float32"
+    return "bfloat16" if asked == "bfloat16" else "float32"
 
 
 def name_device(device: str) -> str:
@@ -50,15 +43,13 @@ def name_device(device: str) -> str:
     return str(_gpu().get("device_name", "gpu"))
 
 
-def compute_in(model: keras.Model, layers: Iterable[keras.layers.Layer], precision: Precision) -> None:
-    """Sets the precision in which some layers compute, and float32 for all others. Weights are always float32.
+def compute_in(model: keras.Model, precision: Precision) -> None:
+    """Sets the precision in which a model computes, but for the new head: that is float32. So are weights always.
 
     What was traced before keeps the precision it was traced with.
     """
     for layer in model.layers:
-        layer.dtype_policy = "float32"
-    for layer in layers:
-        layer.dtype_policy = "mixed_bfloat16" if precision == "bfloat16" else "float32"
+        layer.dtype_policy = "mixed_bfloat16" if precision == "bfloat16" and not in_head(layer) else "float32"
 
 
 def _gpu() -> dict[str, Any]:
@@ -66,7 +57,9 @@ def _gpu() -> dict[str, Any]:
     return details
 
 
-def _cpu_computes_in_bfloat16() -> bool:
+def _computes_in_bfloat16(device: str) -> bool:
+    if device != "/CPU:0":
+        return bool(_gpu().get("compute_capability", (0, 0)) >= _FIRST_GPU_WITH_BFLOAT16)
     # TensorFlow doesn't tell; only Linux has this file. Processors without these instructions emulate bfloat16, slowly.
     flags = _CPU_INFO.read_text(encoding="utf-8", errors="replace") if _CPU_INFO.is_file() else ""
     return not {"avx512_bf16", "amx_bf16", "bf16"}.isdisjoint(flags.split())
