@@ -76,7 +76,7 @@ def open_backend(model: str, work: str, classes: tuple[str, ...]) -> tuple[Any, 
             "model": model,
             "weights": weights,
             "strategy": STRATEGIES[work],
-            "unfreeze.batchnorm": "frozen",
+            "unfreeze.batchnorm": "update",  # as in `fit`
         },
     )
     backend = open_network(recipe, classes)
@@ -112,7 +112,7 @@ def measure_fit(data: Path, model: str, work: str) -> float:
 
     from unfreeze.backends.tensorflow.freezing import freeze
 
-    freeze(backend._model, *backend.network.split(phase.boundary), backend.network, freeze_statistics=True)
+    freeze(backend._model, *backend.network.split(phase.boundary), backend.network, freeze_statistics=False)
     side = backend.network.contract.side_px
     pictures = keras.utils.image_dataset_from_directory(
         data, image_size=(side, side), batch_size=BATCH_SIZE, interpolation="bicubic", crop_to_aspect_ratio=True, seed=0
