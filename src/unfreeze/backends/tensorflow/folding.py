@@ -58,15 +58,11 @@ def _pairs(model: keras.Model) -> list[tuple[Any, Any]]:
     uses = [id(tensor) for node in nodes for tensor in node.input_tensors] + [id(tensor) for tensor in model.outputs]
     found = []
     for node in nodes:
-        tensor = id(node.input_tensors[0]) if node.input_tensors else None
-        maker = makers.get(tensor)
-        if (
-            isinstance(node.operation, keras.layers.BatchNormalization)
-            and isinstance(maker, _FOLDABLE)
-            and maker.activation is keras.activations.linear
-            and uses.count(tensor) == 1
-        ):
-            found.append((maker, node.operation))
+        if isinstance(node.operation, keras.layers.BatchNormalization):
+            tensor = id(node.input_tensors[0])
+            maker = makers.get(tensor)
+            if isinstance(maker, _FOLDABLE) and maker.activation is keras.activations.linear and uses.count(tensor) == 1:
+                found.append((maker, node.operation))
     return found
 
 
