@@ -3,9 +3,9 @@
     python benchmarks/carried_over.py [--side 64] resnet18 convnextv2_atto …
 
 Each gets random weights under which nothing that goes wrong stays hidden (`tests/support/checkpoints.py`) and is carried over
-as a user's would be. Printed as a Markdown table: the largest difference of pooled features of eight crops of photographs, relative
-to the largest feature, in float32; beside it that of PyTorch's own float32 from its float64, which is how much rounding alone
-does; or why the network is refused.
+as a user's would be. Printed as a Markdown table: the largest difference of pooled features of eight crops of photographs,
+relative to the largest feature, in float32; beside it that of PyTorch's own float32 from its float64, which is what rounding
+alone does; or why the network is refused.
 """
 
 from __future__ import annotations
