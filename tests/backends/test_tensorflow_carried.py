@@ -39,18 +39,14 @@ from unfreeze.recipe.recipe import Input, Recipe
 FAMILIES = {
     "resnet18": 80,
     "resnet50": 96,
-    "seresnext26ts": 64,
-    "resnest14d": 64,
-    "cs3darknet_s": 64,
     "efficientnet_b0": 72,
     "mobilenetv2_050": 64,
     "mobilenetv3_small_050": 64,
-    "mobilenetv4_conv_small_050": 64,
+    "densenet121": 64,
+    "vgg11_bn": 64,
     "regnety_002": 64,
     "convnext_atto": 64,
     "convnextv2_atto": 96,
-    "inception_next_atto": 64,
-    "hgnetv2_b0": 64,
 }
 TOLERANCE = 1e-4
 NORMALISATION = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -447,6 +443,14 @@ def layer_of(config: dict[str, Any]) -> dict[str, Any]:
 
 DOCTORED: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "lambda": (lambda config: layer_of(config).update(class_name="Lambda"), "holds a Lambda"),
+    "below a module": (
+        lambda config: layer_of(config).update(module="keras", class_name="layers.Lambda"),
+        r"the class layers\.Lambda",
+    ),
+    "a function below a module": (
+        lambda config: layer_of(config)["config"].update(activation={"module": "keras", "class_name": "utils.normalize"}),
+        r"the class utils\.normalize",
+    ),
     "module": (lambda config: layer_of(config).update(module="evil_module", class_name="Evil"), r"holds evil_module\.Evil"),
     "of the system": (lambda config: layer_of(config).update(module="os", class_name="system"), r"holds os\.system"),
     "of Keras, but no layer": (lambda config: layer_of(config).update(module="keras.src.utils.file_utils"), "keras.src.utils"),

@@ -15,12 +15,14 @@ from typing import Any
 import pytest
 import yaml
 
+from support import second_backend
 from support.command import Command
 from support.folders import class_folder
 from unfreeze import api
+from unfreeze.api.frameworks import check_recipe
 from unfreeze.cli import both
 from unfreeze.cli.main import main
-from unfreeze.errors import FrameworkError
+from unfreeze.errors import FrameworkError, ModelError
 
 
 @pytest.fixture
@@ -31,7 +33,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     class InThisProcess:
         def __init__(self, command: list[str]) -> None:
             commands.append(command)
-            monkeypatch.setattr(sys, "argv", ["unfreeze", *command[3:]])
+            monkeypatch.setattr(sys, "argv", ["unfreeze", *command[4:]])
             self.returncode = 0
             try:
                 main()
@@ -50,6 +52,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     monkeypatch.setitem(api.BACKENDS, "torch", ("support.numpy_backend", "torch"))
     monkeypatch.setitem(api.BACKENDS, "tensorflow", ("support.second_backend", "tensorflow"))
     monkeypatch.setattr(both, "check_installed", lambda framework: None)
+    monkeypatch.setattr(both.apart, "call", lambda function, recipe: check_recipe(recipe))
     monkeypatch.setattr(both.subprocess, "Popen", InThisProcess)
     return commands
 
@@ -61,7 +64,7 @@ def test_both_are_trained_and_compared(unfreeze: Command, photos: Path, tmp_path
     out = tmp_path / "out"
     status, printed, err = unfreeze("train", photos, *SHORT, "--out", out)
     assert (status, err) == (0, "")
-    assert [command[:4] for command in started] == [[sys.executable, "-m", "unfreeze", "train"]] * 2
+    assert [command[:5] for command in started] == [[sys.executable, "-P", "-m", "unfreeze", "train"]] * 2
     assert {path.name for path in out.iterdir()} == {"recipe.yaml", "torch", "tensorflow", "comparison.html", "comparison.png"}
     comparison = api.compare([out / "torch", out / "tensorflow"])
     assert [run.plan.network.framework for run in comparison.runs] == ["numpy", "second"]
@@ -115,17 +118,31 @@ def test_a_folder_whose_name_looks_like_an_option(
 def test_the_second_to_fail_ends_it_and_the_first_stays(
     unfreeze: Command, photos: Path, tmp_path: Path, started: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(api.BACKENDS, "tensorflow", ("no_such_package", "tensorflow"))
+    def fail(*_: Any) -> None:
+        raise ModelError("no memory for it")
+
+    monkeypatch.setattr(second_backend, "open_network", fail)
     out = tmp_path / "out"
     status, _, err = unfreeze("train", photos, *SHORT, "--out", out, "--quiet")
     assert status == 2
     assert err.splitlines() == [
-        "unfreeze: framework: tensorflow needs the package no_such_package, which isn't installed: pip install"
-        " 'unfreeze[tensorflow]'",
-        "unfreeze: the training in tensorflow ended with status 2",
+        "unfreeze: no memory for it",
+        f"unfreeze: the training in tensorflow ended with status 2; kept: {out / 'torch'}",
     ]
     assert api.open_run(out / "torch").test is not None
     assert not (out / "comparison.html").exists()
+
+
+def test_what_the_second_cannot_do_is_refused_before_the_first_starts(
+    unfreeze: Command, photos: Path, tmp_path: Path, started: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: Any) -> None:
+        raise ModelError("it can't be carried over")
+
+    monkeypatch.setattr(second_backend, "check", refuse)
+    assert unfreeze("train", photos, *SHORT, "--out", tmp_path / "out")[::2] == (2, "unfreeze: it can't be carried over\n")
+    assert started == []
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_first_to_fail_leaves_nothing(unfreeze: Command, tmp_path: Path, started: list[list[str]]) -> None:

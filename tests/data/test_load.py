@@ -51,6 +51,12 @@ def joined(batches: Iterable[Batch]) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate(images), np.concatenate(labels)
 
 
+def test_every_batch_can_be_written_to_also_one_of_a_single_picture(dataset: Dataset) -> None:
+    """PyTorch warns of arrays that can't."""
+    for batch in loader(dataset, batch_size=4).evaluation("validation"):
+        assert batch.images.flags.writeable
+
+
 class TestTraining:
     def test_shapes(self, dataset: Dataset) -> None:
         batches = list(loader(dataset).training(0))

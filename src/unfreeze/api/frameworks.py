@@ -5,8 +5,10 @@ from __future__ import annotations
 import importlib
 import importlib.util
 from types import ModuleType
+from typing import Any
 
 from unfreeze.errors import FrameworkError, did_you_mean
+from unfreeze.recipe.recipe import Recipe
 
 # Framework -> (its package here, the extra that installs it). In the order in which one process may load them.
 BACKENDS = {
@@ -44,6 +46,16 @@ def check_installed(framework: str) -> None:
     """
     if importlib.util.find_spec(framework) is None:
         raise _not_installed(framework, framework)
+
+
+def check_recipe(recipe: dict[str, Any]) -> None:
+    """Refuses a recipe that its framework can't do, before any picture is read; for a process of its own.
+
+    Raises:
+        UnfreezeError: as the `check` of the framework's package.
+    """
+    asked = Recipe.model_validate(recipe)
+    load_backend(asked.framework).check(asked)
 
 
 def _not_installed(framework: str, package: str | None) -> FrameworkError:

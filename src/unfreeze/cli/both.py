@@ -15,9 +15,10 @@ from unfreeze.api.frameworks import check_installed
 from unfreeze.cli.options import INTERRUPTED
 from unfreeze.cli.show import say
 from unfreeze.cli.show_comparison import show_comparison
+from unfreeze.exchange import apart
 from unfreeze.files import write_text
 from unfreeze.recipe.recipe import Recipe
-from unfreeze.training.run_folder import RECIPE, new_run_folder
+from unfreeze.training.run_folder import PLAN, RECIPE, new_run_folder
 
 FRAMEWORKS = ("torch", "tensorflow")
 
@@ -27,11 +28,15 @@ def train_both(data: Path, recipe: Recipe, out: Path | None, quiet: bool) -> Non
 
     Raises:
         FrameworkError: one of them isn't installed; nothing has been started.
+        UnfreezeError: one of them can't do the recipe, for example because the network can't be carried over; likewise.
         RunError: `out` holds something.
         typer.Exit: a training failed or was interrupted, with its status.
     """
     for framework in FRAMEWORKS:
         check_installed(framework)
+    for framework in FRAMEWORKS:
+        asked_of_one = recipe.model_copy(update={"framework": framework}).model_dump(mode="json")
+        apart.call("unfreeze.api.frameworks:check_recipe", recipe=asked_of_one)
     folder = new_run_folder(out, data, f"{recipe.model}-both")
     # As a file, so that what was asked reaches both as it is.
     asked = recipe.model_dump(mode="json", exclude_unset=True)
@@ -43,7 +48,9 @@ def train_both(data: Path, recipe: Recipe, out: Path | None, quiet: bool) -> Non
         if status:
             _give_back(folder)
             if status != INTERRUPTED:
-                print(f"unfreeze: the training in {framework} ended with status {status}", file=sys.stderr)
+                kept = [str(folder / name) for name in FRAMEWORKS if (folder / name / PLAN).is_file()]
+                note = f"; kept: {', '.join(kept)}" if kept else ""
+                print(f"unfreeze: the training in {framework} ended with status {status}{note}", file=sys.stderr)
             raise typer.Exit(status)
     comparison = api.compare([folder / framework for framework in FRAMEWORKS], to=folder)
     if not quiet:
@@ -54,7 +61,7 @@ def train_both(data: Path, recipe: Recipe, out: Path | None, quiet: bool) -> Non
 def _train_apart(framework: str, data: Path, folder: Path, quiet: bool) -> int:
     """The status of one training, in a process of its own on this terminal: one process loads one framework."""
     options = ["--recipe", folder / RECIPE, "--framework", framework, "--out", folder / framework, *(["--quiet"] * quiet)]
-    command = [sys.executable, "-m", "unfreeze", "train", *map(str, options), "--", str(data)]
+    command = [sys.executable, "-P", "-m", "unfreeze", "train", *map(str, options), "--", str(data)]
     interrupted = False
     with subprocess.Popen(command) as process:
         while process.poll() is None:

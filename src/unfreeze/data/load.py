@@ -143,4 +143,5 @@ def _batches(pictures: Any, batch_size: int, threads: int) -> Iterator[Batch]:
     """The batches of a Grain `MapDataset` of (image, label), read by `threads` threads, in its order."""
     options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=max(2 * batch_size, threads))
     for images, labels in pictures.to_iter_dataset(options).batch(batch_size, drop_remainder=False):
-        yield Batch(images, labels)
+        # Grain's batch of a single picture is a view of it, which can't be written to.
+        yield Batch(np.require(images, requirements="W"), labels)

@@ -36,7 +36,10 @@ def call(function: str, **arguments: Any) -> Any:
         question = json.dumps({"function": function, "arguments": arguments})
         done = subprocess.run(command, input=question, text=True, encoding="utf-8", env=_environment())
         if not answer.is_file():
-            raise FrameworkError(f"{function} ended with status {done.returncode} in a process of its own, without an answer")
+            raise FrameworkError(
+                f"{function} ended with status {done.returncode} in a process of its own, without an answer. What it printed"
+                " says why; where it printed nothing, memory may have run out: try a smaller network or input.side_px."
+            )
         return _result(json.loads(answer.read_text(encoding="utf-8")))
 
 
@@ -59,7 +62,10 @@ def _answer(question: dict[str, Any]) -> dict[str, Any]:
         return {"error": type(error).__name__, "message": str(error)}
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
-        return {"error": "FrameworkError", "message": f"the package {missing} isn't installed"}
+        return {
+            "error": "FrameworkError",
+            "message": f"the package {missing} isn't installed: pip install 'unfreeze[torch,tensorflow]'",
+        }
 
 
 def _main() -> None:

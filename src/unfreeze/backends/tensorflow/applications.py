@@ -8,13 +8,14 @@ import json
 import re
 import warnings
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
 import h5py
 import keras
 import numpy as np
+from keras.src.backend.common import global_state
 from keras.src.utils import naming
 from numpy.typing import NDArray
 
@@ -126,10 +127,20 @@ def _constructor(name: str) -> Callable[..., keras.Model]:
 
 
 def _build(name: str, side: int, weights: str | None = None) -> keras.Model:
-    naming.reset_uids()  # else InceptionV3's `conv2d_5` is `conv2d_99` the second time
-    with warnings.catch_warnings():
+    with _fresh_names(), warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # that weights were made for another side, which is meant
         return _constructor(name)(include_top=False, weights=weights, input_shape=(side, side, 3), pooling="avg")
+
+
+@contextlib.contextmanager
+def _fresh_names() -> Iterator[None]:
+    """Without it InceptionV3's `conv2d_5` is `conv2d_99` the second time. The person's own layers go on counting afterwards."""
+    counters = global_state.get_global_attribute("object_name_uids")
+    naming.reset_uids()
+    try:
+        yield
+    finally:
+        global_state.set_global_attribute("object_name_uids", counters)
 
 
 def _default_side_px(name: str) -> int:
@@ -213,8 +224,17 @@ def _read_keras_2(file: Path) -> list[list[NDArray[Any]]] | None:
         if "layer_names" not in root.attrs:
             return None
         groups = [root[layer] for layer in root.attrs["layer_names"]]
-        tensors = [[group[tensor][()] for tensor in group.attrs["weight_names"]] for group in groups]
+        tensors = [[_own(group, tensor) for tensor in group.attrs["weight_names"]] for group in groups]
     return [layer for layer in tensors if layer]
+
+
+def _own(group: h5py.Group, name: str) -> NDArray[Any]:
+    """A tensor that is in the file itself: HDF5 can also point into other files of the person's."""
+    tensor = group[name]
+    if tensor.external or Path(tensor.file.filename) != Path(group.file.filename):
+        raise ValueError(f"its tensor {name} is in another file")
+    values: NDArray[Any] = tensor[()]
+    return values
 
 
 def _load_keras_3(base: keras.Model, file: Path) -> None:

@@ -36,18 +36,19 @@ _PRETRAINED_OR_RANDOM = "pretrained-or-random"
 _RANDOM = "none"
 
 
-def open_carried(recipe: Recipe) -> Opened:
+def open_carried(recipe: Recipe, keep: bool = True) -> Opened:
     """The base of a recipe whose network is timm's, at the recipe's input size, or the checkpoint's where that is `auto`.
 
     PyTorch carries it over in a process of its own, once; after that the model comes from the cache folder and PyTorch isn't
-    needed. Random weights are the same as those that the torch backend makes for the recipe.
+    needed. Random weights are the same as those that the torch backend makes for the recipe. With `keep` False a network that
+    isn't in the cache folder isn't put there.
 
     Raises:
         ModelError: no such network or weights, an input it can't take, or an operation that can't be carried over.
         FrameworkError: it must be carried over, and PyTorch isn't installed.
     """
     kept = _kept_file(recipe)
-    return _read_kept(kept) or _carry_over(recipe, kept)
+    return _read_kept(kept) or _carry_over(recipe, kept if keep else None)
 
 
 def check(recipe: Recipe) -> None:
@@ -61,7 +62,7 @@ def check(recipe: Recipe) -> None:
         open_carried(recipe)
 
 
-def _carry_over(recipe: Recipe, kept: Path) -> Opened:
+def _carry_over(recipe: Recipe, kept: Path | None) -> Opened:
     if importlib.util.find_spec("torch") is None or importlib.util.find_spec("timm") is None:
         raise FrameworkError(
             f"{recipe.model} is carried over from timm once, which needs PyTorch: pip install 'unfreeze[torch]', or use a"
@@ -74,7 +75,7 @@ def _carry_over(recipe: Recipe, kept: Path) -> Opened:
         load_timm_tensors(base, safetensors.numpy.load_file(Path(folder, "weights.safetensors")))
         _compare(base, safetensors.numpy.load_file(Path(folder, "probe.safetensors")), recipe.model)
     # Where the pretrained weights couldn't be had this time, they are tried again the next time.
-    if description.pretrained or recipe.weights != _PRETRAINED_OR_RANDOM:
+    if kept is not None and (description.pretrained or recipe.weights != _PRETRAINED_OR_RANDOM):
         _keep(base, description, kept)
     return _opened(base, description)
 

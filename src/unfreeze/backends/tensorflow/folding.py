@@ -44,6 +44,8 @@ class Folded:
         for source, copy in self._kept:
             for theirs, ours in zip(source.weights, copy.weights, strict=True):
                 ours.assign(theirs)
+            if isinstance(copy, keras.layers.Normalization):
+                copy.finalize_state()  # it computes with constants made of its weights
         for convolution, norm in self._pairs:
             kernel, bias = _folded(convolution, norm)
             copy = self.model.get_layer(convolution.name)

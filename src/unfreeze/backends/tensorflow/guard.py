@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import os
 import sys
 from collections.abc import Iterator
@@ -12,16 +11,17 @@ from unfreeze.errors import FrameworkError
 
 
 def prepare_import() -> None:
-    """Makes Keras use TensorFlow, and lets TensorFlow be imported where torch already is.
+    """Makes Keras use TensorFlow, and lets torch be used in the same process.
 
-    Where torch is loaded and Triton isn't yet, torch would load it after TensorFlow, and both register the same LLVM options:
-    that aborts the process. Triton first is harmless.
+    torch loads Triton when it first needs it. After TensorFlow that aborts the process, because both register the same LLVM
+    options; before it, it is harmless and takes a tenth of a second.
 
     Raises:
         FrameworkError: Keras already runs on another framework.
     """
-    if "torch" in sys.modules and "tensorflow" not in sys.modules and importlib.util.find_spec("triton"):
-        import triton  # noqa: F401
+    if "tensorflow" not in sys.modules:
+        with contextlib.suppress(ImportError):
+            import triton  # noqa: F401
     if "keras" not in sys.modules:
         os.environ["KERAS_BACKEND"] = "tensorflow"
     elif (running := sys.modules["keras"].config.backend()) != "tensorflow":
@@ -39,14 +39,17 @@ def prepare_import() -> None:
 def _without_start_up_notes() -> Iterator[None]:
     """TensorFlow notes CPU instructions and missing CUDA on file descriptor 2, which nobody can act on and no setting stops.
 
-    Whoever sets `TF_CPP_MIN_LOG_LEVEL` gets what they ask for.
+    Whoever sets `TF_CPP_MIN_LOG_LEVEL` gets what they ask for, and a process without standard error has nothing to keep quiet.
     """
-    if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
+    try:
+        kept = None if "TF_CPP_MIN_LOG_LEVEL" in os.environ else os.dup(2)
+    except OSError:
+        kept = None
+    if kept is None:
         yield
         return
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
-    sys.stderr.flush()
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
     try:
         yield

@@ -22,6 +22,8 @@ _REFUSED_CLASSES = (
     "Lambda", "__lambda__", "function", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer", "StringLookup",
     "IntegerLookup", "TextVectorization", "Hashing",
 )  # fmt: skip
+# That of a network with a thousand layers has about two million bytes.
+_LARGEST_CONFIG = 64 * 2**20
 _REFUSED_KEYS = ("safe_mode", "enable_unsafe_deserialization")
 
 
@@ -59,6 +61,8 @@ def _refuse_foreign(path: Path) -> None:
     """Before Keras sees the file, because it imports the modules that a file names."""
     try:
         with zipfile.ZipFile(path) as file:
+            if file.getinfo("config.json").file_size > _LARGEST_CONFIG:
+                raise ValueError(f"its config.json is larger than {_LARGEST_CONFIG:,} bytes")
             config = json.loads(file.read("config.json"))
     except (OSError, ValueError, KeyError, zipfile.BadZipFile, RecursionError) as error:
         raise RunError(f"{path}: isn't a .keras file ({_first_line(error)}). Make it again, or give another file.") from None
@@ -82,6 +86,8 @@ def _foreign(config: Any) -> Iterator[str]:
             module, name = part.get("module"), part.get("class_name")
             if name in _REFUSED_CLASSES:
                 yield f"a {name}"
+            elif name is not None and not (isinstance(name, str) and name.isidentifier()):
+                yield f"the class {name}"  # `layers.Lambda`: Keras would look it up below the module
             elif module is not None and not _is_kerass(module):
                 yield f"{module}.{name}"
             elif ">" in str(part.get("registered_name")):

@@ -10,6 +10,7 @@ from unfreeze.backends.tensorflow import applications, carried
 from unfreeze.backends.tensorflow.head import add_head, head_stage
 from unfreeze.backends.tensorflow.machine import choose_device
 from unfreeze.backends.tensorflow.opened import Opened
+from unfreeze.errors import ModelError, did_you_mean
 from unfreeze.recipe.network import Network
 from unfreeze.recipe.recipe import Recipe
 from unfreeze.training.backend import ModelEntry
@@ -22,6 +23,7 @@ def check(recipe: Recipe) -> None:
         ModelError: no such network, or no such weights file.
         RecipeError: the device asked for isn't there.
     """
+    _check_name(recipe.model)
     if recipe.model in applications.names():
         applications.check(recipe.model, recipe.weights)
     else:
@@ -61,7 +63,9 @@ def describe_network(name: str) -> Network:
     Raises:
         ModelError: as `make_model`.
     """
-    return make_model(Recipe(model=name, weights="none"), 2)[1]
+    recipe = Recipe(framework="tensorflow", model=name, weights="none")
+    opened = _open_base(recipe, keep=False)
+    return describe(opened, name, add_head(opened.base, 2, recipe.head, recipe.seed))
 
 
 def list_models(pattern: str | None = None) -> list[ModelEntry]:
@@ -70,8 +74,18 @@ def list_models(pattern: str | None = None) -> list[ModelEntry]:
     return [ModelEntry(name, "Keras's site", ("tensorflow",)) for name in names]
 
 
-def _open_base(recipe: Recipe) -> Opened:
+def _open_base(recipe: Recipe, keep: bool = True) -> Opened:
+    _check_name(recipe.model)
     if recipe.model not in applications.names():
-        return carried.open_carried(recipe)
+        return carried.open_carried(recipe, keep)
     keras.utils.set_random_seed(recipe.seed)  # for random weights
     return applications.open_application(recipe.model, recipe.weights, recipe.input.side_px)
+
+
+def _check_name(name: str) -> None:
+    """Names of `keras.applications` have capitals, timm's haven't: so a misspelt one needs no child process to be refused."""
+    if name != name.lower() and name not in applications.names():
+        raise ModelError(
+            f"no network '{name}' in keras.applications.{did_you_mean(name, applications.names())} `unfreeze models` lists the"
+            " tested ones. Names of timm's networks are lower-case."
+        )

@@ -87,7 +87,7 @@ def _new(settings: PlannedOptimizer, variables: list[Any], steps: int, slots: di
     optimizer.build(variables)
     optimizer.iterations.assign(steps)
     for slot in _slots(optimizer):
-        if steps:
+        if _slot_name(slot) in slots:
             slot.assign(slots[_slot_name(slot)])
     return optimizer
 

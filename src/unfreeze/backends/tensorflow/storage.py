@@ -38,6 +38,9 @@ def read_model(folder: Path) -> tuple[keras.Model, Network, tuple[str, ...], Rec
     """
     network, classes, recipe = _parse_manifest(_read_manifest(folder), folder)
     model = read_keras(folder / MODEL)
+    side_px = network.contract.side_px
+    if model.input_shape != (None, side_px, side_px, 3):
+        raise RunError(f"{folder / MODEL}: takes {model.input_shape}, {MANIFEST} says {side_px} × {side_px} pictures")
     if model.output_shape != (None, len(classes)):
         raise RunError(f"{folder / MODEL}: gives {model.output_shape[-1]} outputs, {MANIFEST} names {len(classes)} classes")
     return model, network, classes, recipe
@@ -71,10 +74,13 @@ def write_model(folder: Path, tensors: dict[str, NDArray[Any]], manifest: dict[s
         ModelError: the network can't be carried over.
     """
     network, classes, recipe = _parse_manifest(manifest, folder)
-    opened = carried.open_carried(recipe.model_copy(update={"weights": "none"}))
+    side_px = network.contract.side_px if recipe.input.side_px == "auto" else recipe.input.side_px
+    at_side = recipe.input.model_copy(update={"side_px": side_px})
+    opened = carried.open_carried(recipe.model_copy(update={"weights": "none", "input": at_side}), keep=False)
     model = add_head(opened.base, len(classes), recipe.head, recipe.seed)
     load_timm_tensors(model, tensors, base_prefix="base.")
-    here = network.model_copy(update={"framework": "tensorflow"})
+    contract = network.contract.with_side(side_px)
+    here = network.model_copy(update={"framework": "tensorflow", "contract": contract})
     save_model(model, {**manifest, "network": here.model_dump(mode="json")}, folder)
 
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from unfreeze.backends.torch import networks
 from unfreeze.backends.torch.stages import stages_of
 from unfreeze.backends.torch.translation import translate
+from unfreeze.errors import RecipeError
 from unfreeze.exchange import graph
 from unfreeze.exchange.description import Description
 from unfreeze.files import write_bytes
@@ -29,11 +30,18 @@ def write_graph(recipe: dict[str, Any], folder: str) -> dict[str, Any]:
 
     Raises:
         ModelError: as `networks.open_planned`, or an operation has no translation.
+        RecipeError: the input is too small for the network.
         StorageError: the folder can't be written to.
     """
     asked = Recipe.model_validate(recipe)
     opened = networks.open_planned(asked)
     side_px = opened.contract.side_px if asked.input.side_px == "auto" else asked.input.side_px
+    smallest = networks.minimum_side_px(opened.base)
+    if side_px < smallest:
+        raise RecipeError(
+            f"input.side_px: {side_px} is too small for {asked.model}: give at least {smallest}"
+            f" (its checkpoint was made for {opened.contract.side_px})"
+        )
     made = translate(opened.base, side_px, asked.model)
     tensors = {name: tensor.contiguous() for name, tensor in opened.base.state_dict().items() if name in set(made.weights)}
     write_bytes(Path(folder, WEIGHTS), safetensors.torch.save(tensors))
@@ -42,7 +50,7 @@ def write_graph(recipe: dict[str, Any], folder: str) -> dict[str, Any]:
     return Description(
         architecture=opened.architecture,
         contract=opened.contract.with_side(side_px),
-        minimum_side_px=networks.minimum_side_px(opened.base),
+        minimum_side_px=smallest,
         stages=stages_of(opened.base),
         weights=opened.weights,
         pretrained=opened.pretrained,
