@@ -1,7 +1,7 @@
 """Networks of timm carried over to Keras: the same values, weights that go back, files of built-in layers, kept once."""
 
 # PyTorch first: the other way round the process aborts.
-from unfreeze.backends import torch as torch_backend  # noqa: F401, I001
+from unfreeze.backends import torch as torch_backend  # noqa: I001
 
 import importlib
 import json
@@ -31,6 +31,7 @@ from unfreeze.backends.tensorflow.keras_file import read_keras, write_keras
 from unfreeze.backends.tensorflow.tensors import load_timm_tensors, timm_tensors
 from unfreeze.backends.torch.networks import open_base, open_planned
 from unfreeze.backends.torch.translation import translate
+from unfreeze.data.load import Batch
 from unfreeze.errors import FrameworkError, ModelError, RunError, StorageError
 from unfreeze.exchange import apart, graph
 from unfreeze.recipe.recipe import Input, Recipe
@@ -513,3 +514,20 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyte
         write_keras(model, tmp_path / "model.keras")
     assert (tmp_path / "model.keras").read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == ["model.keras"]
+
+
+def test_a_finished_model_is_rebuilt_at_the_side_of_its_contract(tmp_path: Path, in_this_process: list[str]) -> None:
+    from unfreeze.backends import tensorflow as tensorflow_backend
+
+    recipe = Recipe(model="mobilenetv3_small_050", weights="none", precision="float32")
+    source = torch_backend.open_network(recipe, ("a", "b"))
+    source.save_model(tmp_path / "torch")
+    manifest = json.loads((tmp_path / "torch" / "manifest.json").read_text(encoding="utf-8"))
+    manifest["network"]["contract"]["side_px"] = 64  # as a checkpoint made for it says
+    tensorflow_backend.write_model(tmp_path / "keras", torch_backend.read_tensors(tmp_path / "torch"), manifest)
+    assert read_keras(tmp_path / "keras" / "model.keras").input_shape == (None, 64, 64, 3)
+    images = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), dtype=np.uint8)
+    batches = [Batch(images, np.zeros(3, np.int64))]
+    rebuilt = tensorflow_backend.load_model(tmp_path / "keras", "cpu", "float32")
+    np.testing.assert_allclose(np.exp(rebuilt.predict(batches)), np.exp(source.predict(batches)), atol=1e-5)
+    assert rebuilt.network.contract.side_px == 64
