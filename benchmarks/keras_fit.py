@@ -1,10 +1,10 @@
 """One training epoch in TensorFlow: `unfreeze` against plain Keras `fit`, the same model, paired in one run.
 
-    python benchmarks/keras_fit.py DATA [--model efficientnet_lite0] [--pictures 384] [--repeats 3]
+    python benchmarks/keras_fit.py DATA [--model efficientnet_lite0] [--pictures 384] [--repeats 3] [--precision auto]
 
 DATA holds one folder of pictures per class. Both train the same Keras network with the same head on the same pictures without
 augmentation, in batches of 32, with AdamW. `fit` is what tutorials write: `image_dataset_from_directory` with prefetching,
-`base.trainable = False`, `compile`, `fit`, float32. `frozen` trains the head, `top` the last two stages too, `full` all of it.
+`base.trainable = False`, `compile`, `fit`; float32. `frozen` trains the head, `top` the last two stages too, `full` all.
 Each measurement is a process of its own, taken in turn; medians are printed as a Markdown table. The first epoch,
 which traces, is not counted for either.
 """
@@ -34,12 +34,13 @@ def main() -> None:
     parser.add_argument("--model", default="efficientnet_lite0")
     parser.add_argument("--pictures", type=int, default=384)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--precision", default="auto", help="of unfreeze")
     parser.add_argument("--measure", nargs=2, metavar=("WHO", "WORK"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure:
         who, work = options.measure
         measure = measure_unfreeze if who == "unfreeze" else measure_fit
-        print(json.dumps(measure(options.data, options.model, work)))
+        print(json.dumps(measure(options.data, options.model, work, options.precision)))
         return
     with tempfile.TemporaryDirectory() as folder:
         compare(choose(options.data, options.pictures, Path(folder)), options)
@@ -54,7 +55,18 @@ def compare(data: Path, options: argparse.Namespace) -> None:
         speeds: dict[str, list[float]] = {who: [] for who in WHO}
         for _ in range(options.repeats):
             for who in WHO:
-                command = [sys.executable, __file__, str(data), "--model", options.model, "--measure", who, work]
+                command = [
+                    sys.executable,
+                    __file__,
+                    str(data),
+                    "--model",
+                    options.model,
+                    "--precision",
+                    options.precision,
+                    "--measure",
+                    who,
+                    work,
+                ]
                 printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
                 speeds[who].append(options.pictures / json.loads(printed.splitlines()[-1]))
         ratios = [ours / theirs for ours, theirs in zip(speeds["unfreeze"], speeds["fit"], strict=True)]
@@ -62,7 +74,7 @@ def compare(data: Path, options: argparse.Namespace) -> None:
         print(f"| {work} | {medians} | {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}) |", flush=True)
 
 
-def open_backend(model: str, work: str, classes: tuple[str, ...]) -> tuple[Any, Any]:
+def open_backend(model: str, work: str, precision: str, classes: tuple[str, ...]) -> tuple[Any, Any]:
     """The backend and the phase to be measured."""
     from unfreeze.backends.tensorflow import open_network
     from unfreeze.recipe.read import read_recipe
@@ -75,6 +87,7 @@ def open_backend(model: str, work: str, classes: tuple[str, ...]) -> tuple[Any, 
             "framework": "tensorflow",
             "model": model,
             "weights": weights,
+            "precision": precision,
             "strategy": STRATEGIES[work],
             "unfreeze.batchnorm": "update",  # as in `fit`
         },
@@ -83,7 +96,7 @@ def open_backend(model: str, work: str, classes: tuple[str, ...]) -> tuple[Any, 
     return backend, make_phases(backend.network, recipe)[-1]
 
 
-def measure_unfreeze(data: Path, model: str, work: str) -> float:
+def measure_unfreeze(data: Path, model: str, work: str, precision: str) -> float:
     from unfreeze.data.load import Loader
     from unfreeze.data.scan import scan
     from unfreeze.data.split import split_records
@@ -92,7 +105,7 @@ def measure_unfreeze(data: Path, model: str, work: str) -> float:
 
     scanned = scan(data)
     dataset = type(scanned)(scanned.root, scanned.classes, tuple(split_records(scanned.records, {"train": 1.0}, 0)))
-    backend, phase = open_backend(model, work, dataset.classes)
+    backend, phase = open_backend(model, work, precision, dataset.classes)
     off = Augment(crop_min_area=1, flip=False, rotation_degrees=0, jitter=0)
     loader = Loader(dataset, backend.network.contract, BATCH_SIZE, off, threads=2)
     backend.start_phase(phase, LossSettings())
@@ -103,9 +116,9 @@ def measure_unfreeze(data: Path, model: str, work: str) -> float:
     return time.perf_counter() - started
 
 
-def measure_fit(data: Path, model: str, work: str) -> float:
+def measure_fit(data: Path, model: str, work: str, _: str) -> float:
     # Our backend makes the same model, and chooses which layers train; the rest is Keras's.
-    backend, phase = open_backend(model, work, tuple(sorted(path.name for path in data.iterdir())))
+    backend, phase = open_backend(model, work, "float32", tuple(sorted(path.name for path in data.iterdir())))
 
     import keras
     import tensorflow as tf

@@ -18,7 +18,7 @@ def plan(
     progress: Progress | None = None,
     **changes: Any,
 ) -> Plan:
-    """What `train` would do with the same arguments; nothing is trained or written. Twin of `unfreeze plan`.
+    """What `train` would do with the same arguments; nothing is trained, no run is made. Twin of `unfreeze plan`.
 
     Raises:
         UnfreezeError: as `train`.

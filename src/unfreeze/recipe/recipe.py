@@ -229,6 +229,7 @@ class Recipe(Section):
     """What the person asked for, from flags, keyword arguments or a YAML file.
 
     Attributes:
+        framework: `torch` or `tensorflow`; what differs between them is in docs/frameworks.md.
         model: a network's name (`unfreeze models` lists them).
         weights: `pretrained`; `pretrained-or-random`, which goes on with random weights, and says so, where the pretrained
             ones can't be had; `none` for random weights; or the path of a weights file.
