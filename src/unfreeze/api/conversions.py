@@ -26,6 +26,7 @@ from unfreeze.recipe.network import Network
 from unfreeze.recipe.read import read_recipe
 from unfreeze.report.page import write_page
 from unfreeze.training import run_folder
+from unfreeze.training.manifest import MANIFEST
 
 # Models this near name the same class, except where its probability and the next one's are within twice this.
 _TOLERANCE = 1e-3
@@ -120,7 +121,7 @@ def _export(run: Path, pictures: Sequence[Path], workplace: Path) -> tuple[dict[
 
 
 def _manifest(run: Path, to: str) -> dict[str, Any]:
-    manifest = run_folder.read_json(run / run_folder.MODEL, "manifest.json")
+    manifest = run_folder.read_json(run / run_folder.MODEL, MANIFEST)
     return {**manifest, "recipe": {**manifest.get("recipe", {}), "framework": to}}
 
 

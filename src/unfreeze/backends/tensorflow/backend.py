@@ -69,6 +69,7 @@ class TensorFlowBackend:
         side = model.input_shape[1]
         self._images = tf.TensorSpec([None, side, side, 3], tf.uint8)
         self._optimizer: PhaseOptimizer | None = None
+        self._prefix: Folded | None = None
         self._step: Callable[..., tf.Tensor] | None = None
         self._whole: Folded | None = None
         self._log_probabilities: Callable[..., tf.Tensor] | None = None
@@ -100,13 +101,16 @@ class TensorFlowBackend:
             self._optimizer = PhaseOptimizer(phase.optimizer, parts.variables, self._optimizer)
         # On a CPU bfloat16 slows the backward pass of many convolutions down; the frozen prefix, which has none, is copied.
         compute_in(self._model, self._precision if self._device != "/CPU:0" else "float32")
-        self._step = self._compile_step(parts, self._optimizer, loss)
+        self._prefix = Folded(parts.prefix) if parts.prefix is not None else None
+        self._step = self._compile_step(parts, self._prefix, self._optimizer, loss)
 
     def train_epoch(
         self, batches: Iterable[Batch], rate: Callable[[int], float], on_step: Callable[[int], None]
     ) -> EpochResult:
         if self._optimizer is None or self._step is None:
             raise RuntimeError("start_phase comes before train_epoch")
+        if self._prefix is not None:
+            self._prefix.refresh()  # weights may have been restored
         # Sums stay on the device: reading them at every step would make a GPU wait.
         sums = tf.zeros(3, tf.float64)
         pictures = 0
@@ -146,16 +150,19 @@ class TensorFlowBackend:
         compute_in(self._model, "float32")  # what was traced stays as it is
         save_model(self._model, manifest, folder)
 
-    def _compile_step(self, parts: Parts, optimizer: PhaseOptimizer, settings: LossSettings) -> Callable[..., tf.Tensor]:
+    def _compile_step(
+        self, parts: Parts, frozen: Folded | None, optimizer: PhaseOptimizer, settings: LossSettings
+    ) -> Callable[..., tf.Tensor]:
         """One step. Objective and loss, each times the pictures, and how many were named right: float64 [3]."""
         variables = [variable.value for variable in parts.variables]
         statistics = MovingVariances(parts.suffix)
-        prefix = self._frozen_copy(parts.prefix)
+        if frozen is not None:
+            compute_in(frozen.model, self._precision)
 
         def step(images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
             values = self._normalised(images)
-            if prefix is not None:
-                values = prefix(values, training=False)
+            if frozen is not None:
+                values = frozen.model(values, training=False)
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(variables)
                 if parts.suffix is not None:
@@ -171,14 +178,6 @@ class TensorFlowBackend:
             return tf.stack([tf.cast(objective, tf.float64) * count, tf.cast(loss, tf.float64), right])
 
         return self._compiled(step, tf.TensorSpec([None], tf.int64))
-
-    def _frozen_copy(self, prefix: keras.Model | None) -> keras.Model | None:
-        if prefix is None:
-            return None
-        folded = Folded(prefix)
-        folded.refresh()
-        compute_in(folded.model, self._precision)
-        return folded.model
 
     def _compile_predict(self, model: keras.Model) -> Callable[..., tf.Tensor]:
         compute_in(model, self._precision)

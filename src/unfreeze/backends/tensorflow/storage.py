@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import keras
 from numpy.typing import NDArray
-from pydantic import ValidationError
 
 from unfreeze.backends.tensorflow import applications, carried
 from unfreeze.backends.tensorflow.head import add_head
 from unfreeze.backends.tensorflow.keras_file import read_keras, write_keras
 from unfreeze.backends.tensorflow.tensors import load_timm_tensors, timm_tensors
 from unfreeze.errors import ModelError, RunError
-from unfreeze.files import make_folder, write_json
+from unfreeze.files import make_folder
 from unfreeze.recipe.network import Network
 from unfreeze.recipe.recipe import Recipe
+from unfreeze.training.manifest import MANIFEST, parse_manifest, read_manifest, write_manifest
 
-MODEL, MANIFEST = "model.keras", "manifest.json"
-FORMAT = 1
+MODEL = "model.keras"
 
 
 def save_model(model: keras.Model, manifest: dict[str, Any], folder: Path) -> None:
     """Writes both files, each under a temporary name first; the weights first, so that a manifest never lacks them."""
     make_folder(folder)
     write_keras(model, folder / MODEL)
-    write_json(folder / MANIFEST, {**manifest, "format": FORMAT, "framework": "tensorflow"})
+    write_manifest(manifest, "tensorflow", folder)
 
 
 def read_model(folder: Path) -> tuple[keras.Model, Network, tuple[str, ...], Recipe]:
@@ -36,7 +34,7 @@ def read_model(folder: Path) -> tuple[keras.Model, Network, tuple[str, ...], Rec
     Raises:
         RunError: a file is missing or damaged, or the model holds anything but Keras's own layers.
     """
-    network, classes, recipe = _parse_manifest(_read_manifest(folder), folder)
+    network, classes, recipe = parse_manifest(read_manifest(folder), folder)
     model = read_keras(folder / MODEL)
     side_px = network.contract.side_px
     if model.input_shape != (None, side_px, side_px, 3):
@@ -73,7 +71,7 @@ def write_model(folder: Path, tensors: dict[str, NDArray[Any]], manifest: dict[s
         RunError: they don't fit each other.
         ModelError: the network can't be carried over.
     """
-    network, classes, recipe = _parse_manifest(manifest, folder)
+    network, classes, recipe = parse_manifest(manifest, folder)
     side_px = network.contract.side_px if recipe.input.side_px == "auto" else recipe.input.side_px
     at_side = recipe.input.model_copy(update={"side_px": side_px})
     opened = carried.open_carried(recipe.model_copy(update={"weights": "none", "input": at_side}), keep=False)
@@ -82,23 +80,3 @@ def write_model(folder: Path, tensors: dict[str, NDArray[Any]], manifest: dict[s
     contract = network.contract.with_side(side_px)
     here = network.model_copy(update={"framework": "tensorflow", "contract": contract})
     save_model(model, {**manifest, "network": here.model_dump(mode="json")}, folder)
-
-
-def _parse_manifest(manifest: dict[str, Any], folder: Path) -> tuple[Network, tuple[str, ...], Recipe]:
-    try:
-        network = Network.model_validate(manifest["network"])
-        return network, tuple(manifest["classes"]), Recipe.model_validate(manifest["recipe"])
-    except (KeyError, TypeError, ValidationError) as error:
-        raise RunError(f"{folder / MANIFEST}: isn't the manifest of a model ({error})") from None
-
-
-def _read_manifest(folder: Path) -> dict[str, Any]:
-    path = folder / MANIFEST
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise RunError(f"{path}: can't be read ({error}). Give a run folder that `unfreeze train` made.") from None
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        found = manifest.get("format") if isinstance(manifest, dict) else None
-        raise RunError(f"{path}: format {found!r}, this version of unfreeze reads format {FORMAT}")
-    return manifest

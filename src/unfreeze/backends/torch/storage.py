@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +9,16 @@ import safetensors
 import safetensors.torch
 import torch
 from numpy.typing import NDArray
-from pydantic import ValidationError
 
 from unfreeze.backends.torch.head import FineTuned, NewHead, feature_count
 from unfreeze.backends.torch.networks import create_base, known_architecture
 from unfreeze.errors import RunError
-from unfreeze.files import make_folder, write_bytes, write_json
+from unfreeze.files import make_folder, write_bytes
 from unfreeze.recipe.network import Network
 from unfreeze.recipe.recipe import Recipe
+from unfreeze.training.manifest import MANIFEST, parse_manifest, read_manifest, write_manifest
 
-WEIGHTS, MANIFEST = "weights.safetensors", "manifest.json"
-FORMAT = 1
+WEIGHTS = "weights.safetensors"
 
 
 def save_model(model: FineTuned, manifest: dict[str, Any], folder: Path) -> None:
@@ -28,7 +26,7 @@ def save_model(model: FineTuned, manifest: dict[str, Any], folder: Path) -> None
     make_folder(folder)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     write_bytes(folder / WEIGHTS, safetensors.torch.save(tensors))
-    write_json(folder / MANIFEST, {**manifest, "format": FORMAT, "framework": "torch"})
+    write_manifest(manifest, "torch", folder)
 
 
 def read_model(folder: Path) -> tuple[FineTuned, Network, tuple[str, ...], Recipe]:
@@ -37,7 +35,7 @@ def read_model(folder: Path) -> tuple[FineTuned, Network, tuple[str, ...], Recip
     Raises:
         RunError: a file is missing or damaged, or the model isn't one of timm's.
     """
-    network, classes, recipe = _parse_manifest(_read_manifest(folder), folder)
+    network, classes, recipe = parse_manifest(read_manifest(folder), folder)
     model = _empty_model(network, classes, recipe, folder)
     try:
         model.load_state_dict(safetensors.torch.load_file(folder / WEIGHTS))
@@ -66,7 +64,7 @@ def write_model(folder: Path, tensors: dict[str, NDArray[Any]], manifest: dict[s
     Raises:
         RunError: they don't fit each other, or the model isn't one of timm's.
     """
-    network, classes, recipe = _parse_manifest(manifest, folder)
+    network, classes, recipe = parse_manifest(manifest, folder)
     model = _empty_model(network, classes, recipe, folder)
     try:
         model.load_state_dict({name: torch.from_numpy(values.copy()) for name, values in tensors.items()})
@@ -76,29 +74,9 @@ def write_model(folder: Path, tensors: dict[str, NDArray[Any]], manifest: dict[s
     save_model(model, {**manifest, "network": here.model_dump(mode="json")}, folder)
 
 
-def _parse_manifest(manifest: dict[str, Any], folder: Path) -> tuple[Network, tuple[str, ...], Recipe]:
-    try:
-        network = Network.model_validate(manifest["network"])
-        return network, tuple(manifest["classes"]), Recipe.model_validate(manifest["recipe"])
-    except (KeyError, TypeError, ValidationError) as error:
-        raise RunError(f"{folder / MANIFEST}: isn't the manifest of a model ({error})") from None
-
-
 def _empty_model(network: Network, classes: tuple[str, ...], recipe: Recipe, folder: Path) -> FineTuned:
     # Only names in timm's own registry: a stranger's manifest must not make timm fetch from a hub or a path.
     if not known_architecture(network.architecture):
         raise RunError(f"{folder / MANIFEST}: timm has no architecture '{network.architecture}'")
     base = create_base(network.architecture)
     return FineTuned(base, NewHead(feature_count(base), len(classes), recipe.head))
-
-
-def _read_manifest(folder: Path) -> dict[str, Any]:
-    path = folder / MANIFEST
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise RunError(f"{path}: can't be read ({error}). Give a run folder that `unfreeze train` made.") from None
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        found = manifest.get("format") if isinstance(manifest, dict) else None
-        raise RunError(f"{path}: format {found!r}, this version of unfreeze reads format {FORMAT}")
-    return manifest
