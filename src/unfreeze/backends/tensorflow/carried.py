@@ -18,15 +18,13 @@ from pydantic import ValidationError
 from unfreeze.backends.tensorflow.build import build
 from unfreeze.backends.tensorflow.keras_file import read_keras, write_keras
 from unfreeze.backends.tensorflow.opened import Opened
-from unfreeze.backends.tensorflow.tensors import load_timm_tensors, timm_tensors
+from unfreeze.backends.tensorflow.tensors import load_timm_tensors
 from unfreeze.errors import FrameworkError, ModelError, RunError, StorageError
 from unfreeze.exchange import apart, graph
 from unfreeze.exchange.cache_folder import cache_folder
 from unfreeze.exchange.description import Description
 from unfreeze.files import make_folder, write_text
 from unfreeze.recipe.recipe import Recipe
-
-__all__ = ["build", "check", "load_timm_tensors", "open_carried", "timm_tensors"]
 
 # Part of each kept file's name: raise it when the same recipe gives another model.
 FORMAT = 1
