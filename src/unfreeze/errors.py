@@ -55,3 +55,9 @@ def did_you_mean(received: str, known: Iterable[str]) -> str:
     """` Did you mean 'x'?` for the known name nearest to `received`, or an empty string where none is near."""
     near = difflib.get_close_matches(received, list(known), n=1, cutoff=0.6)
     return f" Did you mean '{near[0]}'?" if near else ""
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of another library's error, or its class where it says nothing: to be part of a message of ours."""
+    text = str(error).strip()
+    return text.splitlines()[0] if text else type(error).__name__

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from unfreeze.backends.tensorflow.opened import Opened
 from unfreeze.backends.tensorflow.site import offline_where_unreachable
 from unfreeze.backends.tensorflow.stages import stages_of
-from unfreeze.errors import ModelError, RecipeError, did_you_mean
+from unfreeze.errors import ModelError, RecipeError, did_you_mean, first_line
 from unfreeze.recipe.network import InputContract
 
 PRETRAINED, PRETRAINED_OR_RANDOM, RANDOM = "pretrained", "pretrained-or-random", "none"
@@ -188,7 +188,7 @@ def _load_published(base: keras.Model, name: str, side: int) -> None:
         try:
             published = _build(name, side, "imagenet")
         except Exception as error:  # Keras raises bare exceptions where a download fails
-            raise _WeightsError("Keras's site can't be reached" if not reachable else _first_line(error)) from error
+            raise _WeightsError("Keras's site can't be reached" if not reachable else first_line(error).rstrip(".:")) from error
     _set_weights(base, [layer.get_weights() for layer in _with_weights(published)])
 
 
@@ -199,8 +199,9 @@ def _load_file(base: keras.Model, name: str, file: Path) -> None:
         else:
             _load_keras_3(base, file)
     except Exception as error:  # damaged files fail in many ways, each of them "these weights can't be used"
+        reason = first_line(error).rstrip(".:")
         raise ModelError(
-            f"weights: {file} can't be loaded into {name}: {_first_line(error)}.{_what_it_holds(file)} Give a .weights.h5, .h5"
+            f"weights: {file} can't be loaded into {name}: {reason}.{_what_it_holds(file)} Give a .weights.h5, .h5"
             f" or .keras file of {name}, with or without its classifier."
         ) from None
 
@@ -284,7 +285,3 @@ def _what_it_holds(file: Path) -> str:
                 config = json.loads(content.attrs["model_config"])
         return f" It holds a '{config['config']['name']}'."
     return ""
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().splitlines()[0].rstrip(".:") if str(error).strip() else type(error).__name__

@@ -12,7 +12,7 @@ from typing import Any
 
 import keras
 
-from unfreeze.errors import RunError, StorageError
+from unfreeze.errors import RunError, StorageError, first_line
 
 # Where a class of a file may come from: Keras itself.
 _MODULES = ("keras", "keras.layers", "keras.initializers", "keras.regularizers", "keras.constraints")
@@ -37,7 +37,7 @@ def read_keras(path: Path) -> keras.Model:
     try:
         return keras.models.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # a damaged file fails in many ways, each of them "this file can't be used"
-        raise RunError(f"{path}: can't be loaded ({_first_line(error)}). Make it again, or give another file.") from None
+        raise RunError(f"{path}: can't be loaded ({first_line(error)}). Make it again, or give another file.") from None
 
 
 def write_keras(model: keras.Model, path: Path) -> None:
@@ -65,7 +65,7 @@ def _refuse_foreign(path: Path) -> None:
                 raise ValueError(f"its config.json is larger than {_LARGEST_CONFIG:,} bytes")
             config = json.loads(file.read("config.json"))
     except (OSError, ValueError, KeyError, zipfile.BadZipFile, RecursionError) as error:
-        raise RunError(f"{path}: isn't a .keras file ({_first_line(error)}). Make it again, or give another file.") from None
+        raise RunError(f"{path}: isn't a .keras file ({first_line(error)}). Make it again, or give another file.") from None
     for found in _foreign(config):
         raise RunError(
             f"{path}: holds {found}, and only Keras's own layers are loaded, because anything else could run code."
@@ -96,7 +96,3 @@ def _foreign(config: Any) -> Iterator[str]:
 
 def _is_kerass(module: Any) -> bool:
     return isinstance(module, str) and (module in _MODULES or module.startswith(_MODULES_BELOW))
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -17,7 +17,7 @@ from unfreeze.backends.torch.head import FineTuned, NewHead, feature_count
 from unfreeze.backends.torch.hub import offline_where_unreachable
 from unfreeze.backends.torch.machine import choose_device
 from unfreeze.backends.torch.stages import head_stage, stages_of
-from unfreeze.errors import ModelError, did_you_mean
+from unfreeze.errors import ModelError, did_you_mean, first_line
 from unfreeze.recipe.network import InputContract, Network
 from unfreeze.recipe.recipe import Head, Recipe
 from unfreeze.training.backend import ModelEntry
@@ -192,7 +192,7 @@ def _from_hub(name: str) -> Opened:
         try:
             base = _create(name, architecture, pretrained=True)
         except (OSError, RuntimeError) as error:
-            raise _WeightsError("its hub can't be reached" if not reachable else _first_line(error)) from error
+            raise _WeightsError("its hub can't be reached" if not reachable else first_line(error)) from error
     return Opened(base, architecture, _contract(base), f"pretrained: {config.hf_hub_id or config.url}", pretrained=True)
 
 
@@ -207,7 +207,7 @@ def _from_path(name: str, path: Path) -> Opened:
         raise
     except Exception as error:  # damaged files fail in many ways, each of them "these weights can't be used"
         raise ModelError(
-            f"weights: {file} can't be loaded into {architecture}: {_first_line(error)}. Give a .safetensors file, or a .pth"
+            f"weights: {file} can't be loaded into {architecture}: {first_line(error)}. Give a .safetensors file, or a .pth"
             " file of plain tensors, of the same architecture."
         ) from None
     return Opened(base, architecture, _contract(base), f"from {file}", pretrained=True)
@@ -235,7 +235,7 @@ def _folder_config(folder: Path, architecture: str) -> dict[str, Any]:
     try:
         config, named, _ = load_model_config_from_path(folder)
     except Exception as error:
-        raise ModelError(f"weights: {folder / 'config.json'} can't be read: {_first_line(error)}") from None
+        raise ModelError(f"weights: {folder / 'config.json'} can't be read: {first_line(error)}") from None
     if named != architecture:
         raise ModelError(f"weights: {folder} holds a {named}, the model asked for is {architecture}: use model: {named}")
     wanted = ("input_size", "interpolation", "crop_pct", "crop_mode", "mean", "std", "classifier", "num_classes")
@@ -258,7 +258,7 @@ def _create(name: str, architecture: str, **options: Any) -> nn.Module:
     try:
         base = create_base(architecture, **options)
     except TypeError as error:  # an option the architecture doesn't take: global pooling, for transformers
-        raise ModelError(f"{name} can't be used: it takes no global average pooling ({_first_line(error)})") from None
+        raise ModelError(f"{name} can't be used: it takes no global average pooling ({first_line(error)})") from None
     has_convolutions = any(isinstance(module, nn.Conv2d) for module in base.modules())
     if not has_convolutions or not hasattr(base, "feature_info") or base.pretrained_cfg.get("fixed_input_size"):  # type: ignore[union-attr, operator]
         raise ModelError(f"{name} can't be used: it isn't a CNN with stages that takes any input size")
@@ -302,7 +302,3 @@ def _weights_in_words(name: str) -> str:
 def _frameworks(name: str) -> tuple[str, ...]:
     # Others may be carried over to TensorFlow as well; that shows when it is tried.
     return ("torch", "tensorflow") if name in (bundled.NAME, *TESTED) else ("torch",)
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
