@@ -1,15 +1,23 @@
 # make demo: install what is needed and do the main job. make test: install what is needed and run every check.
+# make bench DATA=folder: install unfreeze and its peers in an environment of their own (9 GB) and run them side by side.
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
+BENCH_VENV ?= .venv-bench
+# About half an hour on two cores; `python benchmarks/bench.py --help` says what else there is.
+BENCH  ?= --pictures 600 --repeats 1 --peer-epochs 1
 
-.PHONY: demo test lint format clean
+.PHONY: demo test bench lint format clean
 
 demo: $(VENV)/.installed
 	$(BIN)/unfreeze demo
 
 test: $(VENV)/.installed-dev lint
 	$(BIN)/python -m pytest
+
+bench: $(if $(DATA),$(BENCH_VENV)/.installed)
+	@test -n '$(DATA)' || { echo "make bench DATA=folder: give a folder of pictures, {train,validation,test}/<class>/*" >&2; exit 2; }
+	$(BENCH_VENV)/bin/python benchmarks/bench.py '$(DATA)' $(BENCH)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
@@ -22,16 +30,20 @@ format: $(VENV)/.installed-dev
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) $(BENCH_VENV)
 
-$(VENV)/bin/python:
+$(VENV)/bin/python $(BENCH_VENV)/bin/python:
 	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "unfreeze needs Python 3.11 or newer, this is " + sys.version'
-	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv $(patsubst %/bin/python,%,$@)
 
 $(VENV)/.installed: $(VENV)/bin/python pyproject.toml
-	$(BIN)/python -m pip install --quiet --editable '.[torch]'
+	$(BIN)/python -m pip install --quiet --editable '.[torch,fast]'
 	touch $@
 
 $(VENV)/.installed-dev: $(VENV)/bin/python pyproject.toml
-	$(BIN)/python -m pip install --quiet --editable '.[torch,tensorflow,dev]'
+	$(BIN)/python -m pip install --quiet --editable '.[torch,tensorflow,fast,dev]'
 	touch $@ $(VENV)/.installed
+
+$(BENCH_VENV)/.installed: $(BENCH_VENV)/bin/python pyproject.toml benchmarks/requirements-peers.txt
+	$(BENCH_VENV)/bin/python -m pip install --quiet --editable '.[torch,tensorflow,fast]' --requirement benchmarks/requirements-peers.txt
+	touch $@

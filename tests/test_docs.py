@@ -15,7 +15,19 @@ from unfreeze.recipe.recipe import Recipe
 from unfreeze.recipe.strategies import DEFAULT_STAGES, DEFAULT_WEIGHT_DECAY
 
 ROOT = Path(__file__).parents[1]
-COMMANDS = ("inspect", "plan", "train", "evaluate", "predict", "compare", "convert", "models", "demo")
+COMMANDS = (
+    "inspect",
+    "plan",
+    "train",
+    "evaluate",
+    "predict",
+    "compare",
+    "convert",
+    "models",
+    "cache list",
+    "cache clear",
+    "demo",
+)
 
 
 def test_the_recipe_page_lists_every_key_with_its_default() -> None:
@@ -31,7 +43,9 @@ def test_the_recipe_page_lists_every_key_with_its_default() -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_and_option_is_in_the_commands_page(command: str) -> None:
-    printed = subprocess.run([sys.executable, "-m", "unfreeze", command, "--help"], check=True, capture_output=True, text=True)
+    printed = subprocess.run(
+        [sys.executable, "-m", "unfreeze", *command.split(), "--help"], check=True, capture_output=True, text=True
+    )
     page = (ROOT / "docs/commands.md").read_text(encoding="utf-8")
     assert f"unfreeze {command}" in page
     options = set(re.findall(r"--[a-z][a-z-]+", printed.stdout)) - {"--help"}

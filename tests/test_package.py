@@ -10,7 +10,8 @@ import pytest
 import unfreeze
 
 PUBLIC = {
-    "UnfreezeError", "compare", "convert", "describe_model", "evaluate", "inspect", "models", "open_run", "plan", "predict",
+    "UnfreezeError", "clear_cache", "compare", "convert", "describe_model", "evaluate", "inspect", "list_cache", "models",
+    "open_run", "plan", "predict",
     "train",
 }  # fmt: skip
 FRAMEWORKS = ("torch", "torchvision", "timm", "tensorflow", "keras", "keras_hub", "triton", "jax")

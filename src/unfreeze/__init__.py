@@ -21,11 +21,13 @@ if TYPE_CHECKING:
 __version__ = version("unfreeze")
 __all__ = [
     "UnfreezeError",
+    "clear_cache",
     "compare",
     "convert",
     "describe_model",
     "evaluate",
     "inspect",
+    "list_cache",
     "models",
     "open_run",
     "plan",

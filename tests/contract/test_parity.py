@@ -15,6 +15,8 @@ from unfreeze.data.load import Loader
 from unfreeze.data.scan import scan_for_training
 from unfreeze.recipe.plan import Plan
 from unfreeze.recipe.read import read_recipe
+from unfreeze.training.activations import Place
+from unfreeze.training.feeding import Feeding
 from unfreeze.training.history import EpochRecord
 from unfreeze.training.loop import Silent, train_plan
 from unfreeze.training.planning import make_plan
@@ -55,7 +57,7 @@ def trained(framework: str, data: Path, changes: dict[str, Any]) -> tuple[Plan, 
     plan = make_plan(recipe, dataset, backend)
     loader = Loader(dataset, plan.network.contract, plan.batch_size, plan.augment, plan.oversample, plan.seed, 2)
     before = backend.predict(loader.evaluation("validation"))
-    outcome = train_plan(plan, backend, loader, Silent())
+    outcome = train_plan(plan, backend, Feeding(loader, backend, plan, Place(data, 0)), Silent())
     return plan, outcome.history, before, backend.predict(loader.evaluation("validation"))
 
 

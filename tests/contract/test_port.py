@@ -244,6 +244,7 @@ def test_class_weights_weigh_a_picture_whatever_its_smoothed_target(opened: Open
 def test_a_saved_model_predicts_the_same(opened: Open, package: ModuleType, tmp_path: Path) -> None:
     backend, phases = opened(strategy="full")
     train(backend, phases[-1])
+    backend.finish()
     backend.save_model(tmp_path / "model")
     again: Backend = package.load_model(tmp_path / "model", "auto", "float32")
     assert again.predict(batches()).tobytes() == backend.predict(batches()).tobytes()

@@ -15,7 +15,7 @@ from support.folders import class_folder, write_picture
 from unfreeze.data.augment import augment, view_generator
 from unfreeze.data.dataset import Dataset
 from unfreeze.data.load import Batch, Loader, load_files
-from unfreeze.data.picture import read_picture
+from unfreeze.data.picture import read_pixels
 from unfreeze.data.prepare import prepare
 from unfreeze.data.scan import scan_for_training
 from unfreeze.errors import DataError
@@ -98,7 +98,7 @@ class TestTraining:
 
     def test_each_picture_once_with_its_own_label(self, dataset: Dataset) -> None:
         expected = {
-            prepare(read_picture(record.path), CONTRACT).tobytes(): dataset.label_number(record)
+            prepare(read_pixels(record.path), CONTRACT).tobytes(): dataset.label_number(record)
             for record in dataset.split("train")
         }
         images, labels = joined(loader(dataset, 10, OFF).training(0))
@@ -108,8 +108,8 @@ class TestTraining:
     def test_views_are_those_of_augment(self, dataset: Dataset) -> None:
         images, _ = joined(loader(dataset, 25, seed=4).training(2))
         expected = {
-            augment(read_picture(record.path), CONTRACT, Augment(), view_generator(4, number, 2_000_000)).tobytes()
-            for number, record in enumerate(dataset.split("train"))
+            augment(read_pixels(record.path), CONTRACT, Augment(), view_generator(0, record.content, 2_000_000)).tobytes()
+            for record in dataset.split("train")
         }
         assert {image.tobytes() for image in images} == expected
 
@@ -148,7 +148,7 @@ class TestEvaluation:
         assert [len(batch.labels) for batch in batches] == sizes
         images, labels = joined(batches)
         records = dataset.split(split)
-        assert (images == [prepare(read_picture(record.path), CONTRACT) for record in records]).all()
+        assert (images == [prepare(read_pixels(record.path), CONTRACT) for record in records]).all()
         assert labels.tolist() == [dataset.label_number(record) for record in records] == source.labels(split).tolist()
         assert source.labels(split).dtype == np.int64
 
@@ -178,7 +178,7 @@ class TestFiles:
         unreadable: dict[int, str] = {}
         batches = list(load_files(paths, CONTRACT, 3, 2, unreadable))
         assert [batch.labels.tolist() for batch in batches] == [[0, 1, 2], [3, 4, 5], [6]]
-        assert (joined(batches)[0] == [prepare(read_picture(path), CONTRACT) for path in paths]).all()
+        assert (joined(batches)[0] == [prepare(read_pixels(path), CONTRACT) for path in paths]).all()
         assert unreadable == {}
 
     @pytest.mark.parametrize("threads", [1, 4])

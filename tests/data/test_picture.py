@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
 import warnings
 import zlib
@@ -12,15 +13,20 @@ from typing import Any
 
 import numpy as np
 import pytest
+import simplejpeg
 from PIL import Image
 
 from support.folders import noisy_pixels, write_picture
 from unfreeze.data import picture
-from unfreeze.data.picture import colour_mode, decode, read_picture
+from unfreeze.data.picture import decode_pixels, examine, read_pixels
 from unfreeze.errors import DataError
 
 SIZE = (7, 5)
 PIXELS = noisy_pixels((120, 100, 80), SIZE, seed=3)
+
+
+def decode(content: bytes, name: str) -> Image.Image:
+    return Image.fromarray(decode_pixels(content, name))
 
 
 def encoded(image: Image.Image, format: str, **saving: Any) -> bytes:
@@ -64,10 +70,98 @@ def test_lossy_formats_come_close(format: str, saving: dict[str, Any]) -> None:
     assert difference.max() <= 6
 
 
-@pytest.mark.parametrize("saving", [{"progressive": True}, {"optimize": True}, {"subsampling": 2}])
-def test_jpeg_variants_are_what_pillow_decodes(saving: dict[str, Any]) -> None:
-    content = encoded(Image.fromarray(PIXELS), "JPEG", **saving)
-    assert (pixels(content) == np.asarray(Image.open(io.BytesIO(content)))).all()
+def by_pillow(content: bytes) -> np.ndarray:
+    """What Pillow makes of a file that needs no turning."""
+    return np.asarray(Image.open(io.BytesIO(content)).convert("RGB"))
+
+
+@pytest.mark.parametrize(
+    "saving",
+    [
+        {"progressive": True},
+        {"optimize": True},
+        *({"subsampling": way} for way in ("4:4:4", "4:2:2", "4:2:0", "4:1:1")),
+        {"keep_rgb": True},
+        {"restart_marker_rows": 1},
+        {"quality": 1},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+def test_jpeg_variants_are_what_pillow_decodes(saving: dict[str, Any], mode: str) -> None:
+    large = Image.fromarray(noisy_pixels((120, 100, 80), (83, 61), seed=3))
+    for image in (Image.fromarray(PIXELS), large):
+        content = encoded(image.convert(mode), "JPEG", **saving)
+        assert (pixels(content) == by_pillow(content)).all()
+
+
+@pytest.mark.parametrize("subsampling", ["440", "411", "422", "420", "Gray"])
+def test_subsampling_that_pillow_does_not_write(subsampling: str) -> None:
+    large = noisy_pixels((120, 100, 80), (83, 61), seed=3)
+    content = simplejpeg.encode_jpeg(large, colorsubsampling=subsampling)
+    assert (pixels(content) == by_pillow(content)).all()
+
+
+def test_array_is_the_image() -> None:
+    for format in ("JPEG", "PNG"):
+        content = encoded(Image.fromarray(PIXELS), format)
+        values = decode_pixels(content, "x")
+        assert values.dtype == np.uint8
+        assert values.flags.c_contiguous
+        assert (values == np.asarray(decode(content, "x"))).all()
+
+
+def gradient(width: int, height: int) -> Image.Image:
+    """A smooth picture, which looks the same at every size."""
+    down, across = np.mgrid[0:height, 0:width]
+    return Image.fromarray(np.stack([across * 255 / width, down * 255 / height, 0 * down + 90], 2).astype(np.uint8))
+
+
+class TestLargeJpeg:
+    @pytest.mark.parametrize(
+        ("short_side_px", "size"),
+        [
+            (None, (803, 601)),
+            (121, (803, 601)),
+            (120, (402, 301)),
+            (61, (402, 301)),
+            (60, (201, 151)),
+            (31, (201, 151)),
+            (30, (101, 76)),
+            (1, (101, 76)),
+        ],
+    )
+    def test_is_decoded_at_a_part_of_its_size(self, short_side_px: int | None, size: tuple[int, int]) -> None:
+        content = encoded(gradient(803, 601), "JPEG", quality=95)
+        values = decode_pixels(content, "x", short_side_px)
+        assert values.shape == (size[1], size[0], 3)
+        assert np.abs(values.astype(int) - gradient(*size)).max() <= 8
+
+    @pytest.mark.parametrize("mode", ["L", "CMYK"])
+    def test_of_other_colours(self, mode: str) -> None:
+        content = encoded(gradient(803, 601).convert(mode), "JPEG", quality=95)
+        small = decode_pixels(content, "x", 60)
+        assert small.shape == (151, 201, 3)
+        assert np.abs(small.astype(int) - gradient(201, 151).convert("L" if mode == "L" else "RGB").convert("RGB")).max() <= 6
+
+    def test_turned(self) -> None:
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        content = encoded(gradient(803, 601), "JPEG", quality=95, exif=exif)
+        small = decode_pixels(content, "x", 60)
+        assert small.shape == (201, 151, 3)
+        assert np.abs(small.astype(int) - np.rot90(np.asarray(gradient(201, 151)).astype(int), -1)).max() <= 4
+        assert examine(content, "x") == (601, 803, "RGB")
+
+    def test_of_several_pictures(self) -> None:
+        first, other = gradient(803, 601), Image.new("RGB", (803, 601))
+        content = encoded(first, "MPO", save_all=True, append_images=[other], quality=95)
+        assert decode_pixels(content, "x", 60).shape == (151, 201, 3)
+        assert (decode_pixels(content, "x") == by_pillow(content)).all()
+        assert examine(content, "x") == (803, 601, "RGB")
+
+    def test_other_formats_are_decoded_whole(self) -> None:
+        assert decode_pixels(encoded(gradient(80, 60), "PNG"), "x", 1).shape == (60, 80, 3)
 
 
 @pytest.mark.parametrize("format", ["GIF", "WEBP", "PNG", "TIFF", "MPO"])
@@ -100,6 +194,16 @@ def test_exif_orientation_is_applied_once(orientation: int, format: str) -> None
     stored = Image.fromarray(np.ascontiguousarray(STORED[orientation])).convert("RGB")
     saving = {"lossless": True} if format == "WEBP" else {}
     assert (pixels(encoded(stored, format, exif=exif, **saving))[:, :, 0] == UPRIGHT).all()
+
+
+@pytest.mark.parametrize("orientation", STORED)
+def test_every_exif_orientation_of_a_jpeg(orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored = np.repeat(np.repeat(STORED[orientation], 16, 0), 16, 1)
+    content = encoded(Image.fromarray(stored).convert("RGB"), "JPEG", quality=100, exif=exif)
+    assert np.abs(pixels(content)[8::16, 8::16, 0].astype(int) - UPRIGHT).max() <= 1
+    assert examine(content, "x")[:2] == (48, 32)
 
 
 def test_exif_orientation_of_a_jpeg() -> None:
@@ -241,9 +345,11 @@ def test_floating_point_tiff(values: list[float], expected: list[int]) -> None:
     assert decoded[0, :, 0].tolist() == expected
 
 
-def test_colour_mode_is_that_of_the_file() -> None:
-    modes = [colour_mode(encoded(Image.new(mode, SIZE), "TIFF")) for mode in ("RGB", "L", "P", "CMYK", "I;16", "F", "1")]
-    assert modes == ["RGB", "L", "P", "CMYK", "I;16", "F", "1"]
+def test_examine_gives_size_and_colour_mode_of_the_file() -> None:
+    for mode in ("RGB", "L", "P", "CMYK", "I;16", "F", "1"):
+        assert examine(encoded(Image.new(mode, SIZE), "TIFF"), "x") == (*SIZE, mode)
+    for mode in ("RGB", "L", "CMYK"):
+        assert examine(encoded(Image.new(mode, (70, 51)), "JPEG"), "x") == (70, 51, mode)
 
 
 NOISE = Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 40, 3)).astype(np.uint8))
@@ -255,6 +361,34 @@ def test_truncated(format: str, part: float) -> None:
     content = encoded(NOISE, format)
     with pytest.raises(DataError, match=r"^x: damaged or truncated \(.+\)$"):
         decode(content[: int(len(content) * part)], "x")
+
+
+def read_alike(content: bytes) -> None:
+    """A damaged JPEG is decoded where Pillow decodes it, to the same pixels, and refused where Pillow refuses it."""
+    try:
+        expected = by_pillow(content)
+    except Exception:
+        for read in (decode, examine):
+            with pytest.raises(DataError, match=r"^x: (damaged or truncated \(.+\)|not a picture)"):
+                read(content, "x")
+    else:
+        assert (decode_pixels(content, "x") == expected).all()
+        assert examine(content, "x")[:2] == expected.shape[1::-1]
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("saving", [{}, {"progressive": True}])
+def test_damaged_jpegs_are_what_pillow_makes_of_them(saving: dict[str, Any]) -> None:
+    content = encoded(Image.fromarray(noisy_pixels((120, 100, 80), (64, 48), seed=5)), "JPEG", **saving)
+    generator = np.random.default_rng(0)
+    for _ in range(150):
+        damaged = bytearray(content)
+        for place in generator.integers(len(content), size=generator.integers(1, 4)):
+            damaged[place] ^= int(generator.integers(1, 256))
+        read_alike(bytes(damaged))
+    for length in (*generator.integers(2, len(content), 30), *(len(content) - few for few in range(1, 8))):
+        read_alike(content[:length])
+    read_alike(content + b"more after the end")
 
 
 def test_corrupted_png() -> None:
@@ -308,14 +442,21 @@ def test_threads_leave_the_warnings_of_the_program_alone() -> None:
     assert list(warnings.filters) == before
 
 
-def test_read_picture(tmp_path: Path) -> None:
+def test_read_pixels(tmp_path: Path) -> None:
     path = write_picture(tmp_path / "a.png", (120, 100, 80), SIZE, seed=3)
-    assert (np.asarray(read_picture(path)) == PIXELS).all()
+    assert (np.asarray(read_pixels(path)) == PIXELS).all()
+    assert (read_pixels(path) == PIXELS).all()
 
 
 def test_read_picture_names_what_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
-        read_picture(tmp_path / "gone.png")
+        read_pixels(tmp_path / "gone.png")
     assert str(caught.value) == f"{tmp_path / 'gone.png'}: can't be read (No such file or directory)"
     with pytest.raises(DataError, match=r"can't be read \(Is a directory\)$"):
-        read_picture(tmp_path)
+        read_pixels(tmp_path)
+
+
+def test_decoder_names_what_decides_pixels() -> None:
+    assert re.fullmatch(
+        r"pillow [\d.]+, simplejpeg [\d.]+, (cykooz-resizer [\d.]+|resized by pillow), unfreeze \d+", picture.DECODER
+    )

@@ -100,7 +100,7 @@ def test_unknown_keys(values, line):
 
 def test_an_unknown_key_with_nothing_near_lists_what_there_is():
     (line,) = mistakes({"xyzzy": 1})
-    assert line.startswith("xyzzy: there is no such key. Known here: augment, data, device, ")
+    assert line.startswith("xyzzy: there is no such key. Known here: augment, cache, data, device, ")
 
 
 def test_all_mistakes_come_at_once():

@@ -6,8 +6,9 @@ The optimiser is gradient descent with the planned rate, whatever the plan names
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from unfreeze.files import write_json
 from unfreeze.recipe.network import HEAD, STEM, InputContract, Layer, Network, Stage
 from unfreeze.recipe.plan import Phase
 from unfreeze.recipe.recipe import Recipe
-from unfreeze.training.backend import EpochResult, LossSettings, ModelEntry
+from unfreeze.training.backend import Encoded, EpochResult, LossSettings, ModelEntry
 
 GRID, UNITS = 4, 16
 CONTRACT = InputContract(side_px=16, crop_fraction=1.0, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
@@ -80,8 +81,17 @@ class NumpyBackend:
         self._trainable = {layer.path for layer in self.network.split(phase.boundary)[1]}
         self._loss = loss
 
+    def identify_prefix(self, boundary: str) -> dict[str, str] | None:
+        frozen = [layer.path for layer in self.network.split(boundary)[0]]
+        weights = b"".join(self.weights[path].tobytes() for path in frozen)
+        return {"network": self.network.name, "weights": hashlib.sha256(weights).hexdigest()} if frozen else None
+
+    def encode(self, batches: Iterable[Batch | Encoded], boundary: str) -> Iterator[Encoded]:
+        for batch in batches:
+            yield Encoded((self._at(batch, boundary),), batch.labels, boundary)
+
     def train_epoch(
-        self, batches: Iterable[Batch], rate: Callable[[int], float], on_step: Callable[[int], None]
+        self, batches: Iterable[Batch | Encoded], rate: Callable[[int], float], on_step: Callable[[int], None]
     ) -> EpochResult:
         sums, pictures = np.zeros(3), 0
         for step, batch in enumerate(batches):
@@ -91,10 +101,12 @@ class NumpyBackend:
         objective, loss, right = (sums / max(pictures, 1)).tolist()
         return EpochResult(objective, loss, right, pictures)
 
-    def predict(self, batches: Iterable[Batch]) -> NDArray[np.float32]:
+    def predict(self, batches: Iterable[Batch | Encoded]) -> NDArray[np.float32]:
         outputs = [np.empty((0, len(self.classes)), np.float32)]
-        outputs += [_log_softmax(self._forward(_features(batch.images))[-1]) for batch in batches]
+        outputs += [_log_softmax(self._at(batch, HEAD) @ self.weights[HEAD]) for batch in batches]
         return np.concatenate(outputs).astype(np.float32)
+
+    def finish(self) -> None: ...
 
     def snapshot(self) -> Any:
         return {name: values.copy() for name, values in self.weights.items()}
@@ -107,27 +119,33 @@ class NumpyBackend:
         weights = {name: values.tolist() for name, values in self.weights.items()}
         write_json(folder / "manifest.json", {"name": self.network.name, "classes": self.classes, "weights": weights})
 
-    def _forward(self, features: NDArray[np.float32], mask: Any = 1.0) -> list[NDArray[np.float32]]:
-        first = np.maximum(features @ self.weights[STEM], 0)
-        second = np.maximum(first @ self.weights["stage1"], 0) * mask
-        return [first, second, second @ self.weights[HEAD]]
+    def _at(self, batch: Batch | Encoded, boundary: str) -> NDArray[np.float32]:
+        """What the layers before the boundary give."""
+        encoded = isinstance(batch, Encoded)
+        values, start = (batch.activations[0], batch.boundary) if encoded else (_features(batch.images), STEM)
+        for name in self.network.stage_names[self.network.place(start) : self.network.place(boundary)]:
+            values = np.maximum(values @ self.weights[name], 0)
+        return values
 
-    def _step(self, batch: Batch, rate: float) -> list[float]:
+    def _step(self, batch: Batch | Encoded, rate: float) -> list[float]:
         """One step. Objective and loss, each times the pictures, and how many were named right."""
-        features, rows = _features(batch.images), np.arange(len(batch.labels))
-        mask = (self._generator.random((len(rows), UNITS)) >= self._dropout) / (1 - self._dropout)
-        first, second, logits = self._forward(features, mask.astype(np.float32))
+        rows = np.arange(len(batch.labels))
+        mask = ((self._generator.random((len(rows), UNITS)) >= self._dropout) / (1 - self._dropout)).astype(np.float32)
+        inputs = {name: self._at(batch, name) for name in self.network.stage_names if name in self._trainable}
+        inputs[HEAD] = inputs[HEAD] * mask
+        logits = inputs[HEAD] @ self.weights[HEAD]
         logs = _log_softmax(logits)
         target = np.full(logs.shape, self._loss.label_smoothing / logs.shape[1])
         target[rows, batch.labels] += 1 - self._loss.label_smoothing
         weights = np.ones(len(rows)) if self._loss.class_weights is None else self._loss.class_weights[batch.labels]
         weights = (weights / weights.sum())[:, None]
         to_logits = (np.exp(logs) - target) * weights
-        to_second = to_logits @ self.weights[HEAD].T * mask * (second > 0)
-        to_first = to_second @ self.weights["stage1"].T * (first > 0)
-        gradients = {HEAD: second.T @ to_logits, "stage1": first.T @ to_second, STEM: features.T @ to_first}
-        for name in self._trainable:
-            self.weights[name] = (self.weights[name] - rate * gradients[name]).astype(np.float32)
+        backward = to_logits
+        for name in reversed(list(inputs)):
+            gradient = inputs[name].T @ backward
+            if name != next(iter(inputs)):
+                backward = backward @ self.weights[name].T * (inputs[name] > 0) * (mask if name == HEAD else 1)
+            self.weights[name] = (self.weights[name] - rate * gradient).astype(np.float32)
         objective, right = -(target * logs * weights).sum(), (logits.argmax(1) == batch.labels).sum()
         return [float(objective) * len(rows), float(-logs[rows, batch.labels].sum()), float(right)]
 

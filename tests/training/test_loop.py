@@ -16,7 +16,9 @@ from unfreeze.data.scan import scan_for_training
 from unfreeze.errors import TrainingError
 from unfreeze.recipe.plan import Phase, Plan
 from unfreeze.recipe.read import read_recipe
+from unfreeze.training.activations import Place
 from unfreeze.training.backend import EpochResult
+from unfreeze.training.feeding import Feeding
 from unfreeze.training.history import EpochRecord
 from unfreeze.training.loop import Silent, train_plan
 from unfreeze.training.planning import make_plan
@@ -61,7 +63,7 @@ class Listener(Silent):
         self.said.append(f"end: {reason}")
 
 
-def scripted(tmp_path: Path, script: list[float], **changes: Any) -> tuple[Plan, Scripted, Loader]:
+def scripted(tmp_path: Path, script: list[float], **changes: Any) -> tuple[Plan, Scripted, Feeding]:
     class_folder(tmp_path / "photos", {"cat": 8, "dog": 8})
     recipe = read_recipe(None, {"model": "tiny", **changes})
     dataset = scan_for_training(tmp_path / "photos", recipe.data, recipe.seed)
@@ -72,7 +74,7 @@ def scripted(tmp_path: Path, script: list[float], **changes: Any) -> tuple[Plan,
     plan = make_plan(recipe, dataset, backend)
     loader = Loader(dataset, plan.network.contract, plan.batch_size, plan.augment)
     backend.loader_labels = loader.labels("validation")
-    return plan, backend, loader
+    return plan, backend, Feeding(loader, backend, plan, Place(tmp_path, 0))
 
 
 def counter(backend: Scripted) -> int:
@@ -84,8 +86,8 @@ FEATURES = {"strategy": "feature-extraction", "head_only.schedule.name": "consta
 
 
 def test_the_run_ends_on_its_best_epoch(tmp_path: Path) -> None:
-    plan, backend, loader = scripted(tmp_path, [0.9, 0.4, 0.6, 0.5], **FEATURES, **{"head_only.epochs": 4})
-    outcome = train_plan(plan, backend, loader, Listener())
+    plan, backend, feeding = scripted(tmp_path, [0.9, 0.4, 0.6, 0.5], **FEATURES, **{"head_only.epochs": 4})
+    outcome = train_plan(plan, backend, feeding, Listener())
     assert outcome.best is not None
     assert (outcome.best.epoch, counter(backend)) == (2, 2)
     assert [record.best for record in outcome.history] == [True, True, False, False]
@@ -93,7 +95,7 @@ def test_the_run_ends_on_its_best_epoch(tmp_path: Path) -> None:
 
 
 def test_a_phase_stops_after_its_patience_and_the_next_starts_from_the_best(tmp_path: Path) -> None:
-    plan, backend, loader = scripted(
+    plan, backend, feeding = scripted(
         tmp_path,
         # Phase 1 sees counters 1-4 and goes back to 2; phase 2 then goes on with 3, 4.
         [0.9, 0.4, 0.6, 0.5],
@@ -101,7 +103,7 @@ def test_a_phase_stops_after_its_patience_and_the_next_starts_from_the_best(tmp_
         **{"head_only.epochs": 9, "head_only.stopping.patience_epochs": 2, "unfrozen.epochs": 2},
     )
     listener = Listener()
-    outcome = train_plan(plan, backend, loader, listener)
+    outcome = train_plan(plan, backend, feeding, listener)
     assert listener.said == [
         "start 1 head only", "epoch 1 best", "epoch 2 best", "epoch 3", "epoch 4", "end: no better for 2 epochs",
         "start 2 last 2 stages", "epoch 5", "epoch 6", "end: all epochs done",
@@ -113,13 +115,13 @@ def test_a_phase_stops_after_its_patience_and_the_next_starts_from_the_best(tmp_
 
 def test_accuracy_can_be_watched_instead_of_loss(tmp_path: Path) -> None:
     # A validation loss above ln 2 means every answer is wrong, below it that every answer is right.
-    plan, backend, loader = scripted(tmp_path, [0.9, 0.6, 0.1], watch="val_accuracy", **FEATURES, **{"head_only.epochs": 3})
-    outcome = train_plan(plan, backend, loader, Listener())
+    plan, backend, feeding = scripted(tmp_path, [0.9, 0.6, 0.1], watch="val_accuracy", **FEATURES, **{"head_only.epochs": 3})
+    outcome = train_plan(plan, backend, feeding, Listener())
     assert outcome.best is not None and outcome.best.epoch == 2
 
 
 def test_plateau_lowers_the_rate(tmp_path: Path) -> None:
-    plan, backend, loader = scripted(
+    plan, backend, feeding = scripted(
         tmp_path,
         [0.5, 0.6, 0.6, 0.6, 0.6, 0.6],
         **FEATURES
@@ -133,45 +135,45 @@ def test_plateau_lowers_the_rate(tmp_path: Path) -> None:
             "head_only.stopping.patience_epochs": None,
         },
     )
-    train_plan(plan, backend, loader, Listener())
+    train_plan(plan, backend, feeding, Listener())
     assert backend.rates == [0.01, 0.01, 0.01, 0.005, 0.005, 0.0025]
 
 
 def test_ctrl_c_brings_the_best_weights_back(tmp_path: Path) -> None:
-    plan, backend, loader = scripted(tmp_path, [0.4, 0.9, 0.9], **FEATURES, **{"head_only.epochs": 5})
+    plan, backend, feeding = scripted(tmp_path, [0.4, 0.9, 0.9], **FEATURES, **{"head_only.epochs": 5})
     backend.interrupt_in = 2
-    outcome = train_plan(plan, backend, loader, Listener())
+    outcome = train_plan(plan, backend, feeding, Listener())
     assert outcome.interrupted
     assert (len(outcome.history), counter(backend)) == (2, 1)
 
 
 def test_ctrl_c_in_the_epoch_after_the_best_undoes_that_epoch(tmp_path: Path) -> None:
-    plan, backend, loader = scripted(tmp_path, [0.9, 0.4, 0.9], **FEATURES, **{"head_only.epochs": 5})
+    plan, backend, feeding = scripted(tmp_path, [0.9, 0.4, 0.9], **FEATURES, **{"head_only.epochs": 5})
     backend.interrupt_in = 2
-    train_plan(plan, backend, loader, Listener())
+    train_plan(plan, backend, feeding, Listener())
     assert counter(backend) == 2
 
 
 def test_nan_ends_the_phase_with_the_best_weights(tmp_path: Path) -> None:
-    plan, backend, loader = scripted(tmp_path, [0.4, 0.5], **FEATURES, **{"head_only.epochs": 5})
+    plan, backend, feeding = scripted(tmp_path, [0.4, 0.5], **FEATURES, **{"head_only.epochs": 5})
     backend.train_losses = [1.0, math.nan]
     listener = Listener()
-    outcome = train_plan(plan, backend, loader, listener)
+    outcome = train_plan(plan, backend, feeding, listener)
     assert outcome.endings == ["the loss became NaN or infinite"]
     assert (len(outcome.history), counter(backend)) == (1, 1)
 
 
 def test_nan_at_once_is_an_error_with_a_way_out(tmp_path: Path) -> None:
-    plan, backend, loader = scripted(tmp_path, [0.4], **FEATURES)
+    plan, backend, feeding = scripted(tmp_path, [0.4], **FEATURES)
     backend.train_losses = [math.inf]
     with pytest.raises(
         TrainingError, match=r"NaN or infinite in the first epoch of 'head only', at rate 0\.003.*ten times lower"
     ):
-        train_plan(plan, backend, loader, Listener())
+        train_plan(plan, backend, feeding, Listener())
 
 
 def test_the_history_is_given_after_every_epoch(tmp_path: Path) -> None:
-    plan, backend, loader = scripted(tmp_path, [0.9, 0.4], **FEATURES, **{"head_only.epochs": 2})
+    plan, backend, feeding = scripted(tmp_path, [0.9, 0.4], **FEATURES, **{"head_only.epochs": 2})
     lengths: list[int] = []
-    train_plan(plan, backend, loader, Listener(), lambda history: lengths.append(len(history)))
+    train_plan(plan, backend, feeding, Listener(), lambda history: lengths.append(len(history)))
     assert lengths == [1, 2]

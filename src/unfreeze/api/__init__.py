@@ -1,5 +1,6 @@
 """The commands as functions: the one place that wires the parts. One file per job."""
 
+from unfreeze.api.caches import Cleared, clear_cache, list_cache
 from unfreeze.api.catalogue import describe_model, models
 from unfreeze.api.comparisons import compare
 from unfreeze.api.conversions import Conversion, convert
@@ -14,16 +15,19 @@ from unfreeze.report.comparison.comparison import Comparison
 
 __all__ = [
     "BACKENDS",
+    "Cleared",
     "Comparison",
     "Conversion",
     "Evaluation",
     "Prediction",
     "Run",
+    "clear_cache",
     "compare",
     "convert",
     "describe_model",
     "evaluate",
     "inspect",
+    "list_cache",
     "models",
     "open_run",
     "plan",

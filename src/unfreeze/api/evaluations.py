@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from unfreeze.api.finished import PREDICTION_BATCH, folder_of, load_model
+from unfreeze.cache.folder import cache_folder
 from unfreeze.data.dataset import Dataset, LeftOut
 from unfreeze.data.load import Loader
 from unfreeze.data.picture import decoding_threads
@@ -55,7 +56,7 @@ def evaluate(run: Run | str | Path, data: str | Path, *, device: str = "auto", p
     """
     folder = folder_of(run)
     planned = run_folder.read_plan(folder)
-    dataset, split = _labelled_like(folder, planned, scan(Path(data), progress=progress))
+    dataset, split = _labelled_like(folder, planned, scan(Path(data), progress=progress, index_folder=cache_folder()))
     backend = load_model(planned, folder, device)
     loader = Loader(dataset, planned.network.contract, PREDICTION_BATCH, Augment(), threads=decoding_threads())
     scores = score(backend.predict(loader.evaluation("test")), loader.labels("test"), dataset.classes)

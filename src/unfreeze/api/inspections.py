@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from unfreeze.cache.folder import cache_folder
 from unfreeze.data.scan import Progress, scan
 from unfreeze.data.summary import Inspection, summarise
 
@@ -15,4 +16,4 @@ def inspect(data: str | Path, *, classes: Sequence[str] | None = None, progress:
     Raises:
         DataError: it can't be used at all.
     """
-    return summarise(scan(Path(data), tuple(classes) if classes else None, progress))
+    return summarise(scan(Path(data), tuple(classes) if classes else None, progress, cache_folder()))

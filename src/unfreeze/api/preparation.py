@@ -8,14 +8,20 @@ from pathlib import Path
 from typing import Any
 
 from unfreeze.api.frameworks import BACKENDS, BOTH, load_backend
+from unfreeze.cache.folder import cache_folder
 from unfreeze.data.dataset import Dataset
+from unfreeze.data.load import Loader
 from unfreeze.data.scan import Progress, scan_for_training
 from unfreeze.errors import FrameworkError
 from unfreeze.recipe.plan import Plan
 from unfreeze.recipe.read import flatten, read_recipe
-from unfreeze.recipe.recipe import Recipe
+from unfreeze.recipe.recipe import Cache, Recipe
+from unfreeze.training.activations import Place
 from unfreeze.training.backend import Backend
+from unfreeze.training.cache_planning import plan_cache
 from unfreeze.training.planning import make_plan
+
+_BYTES_PER_GB = 10**9
 
 
 @dataclass(frozen=True)
@@ -25,6 +31,8 @@ class Preparation:
     recipe: Recipe
     dataset: Dataset
     backend: Backend
+    loader: Loader
+    cache: Place
     plan: Plan
 
 
@@ -44,9 +52,19 @@ def prepare(
         )
     package = load_backend(asked.framework)
     package.check(asked)
-    dataset = scan_for_training(Path(data), asked.data, asked.seed, progress)
+    dataset = scan_for_training(Path(data), asked.data, asked.seed, progress, index_folder=cache_folder())
     backend: Backend = package.open_network(asked, dataset.classes)
-    return Preparation(asked, dataset, backend, make_plan(asked, dataset, backend))
+    plan = make_plan(asked, dataset, backend)
+    loader = Loader(
+        dataset, plan.network.contract, plan.batch_size, plan.augment, plan.oversample, plan.seed, plan.loader_threads
+    )
+    place = _cache_place(asked.cache)
+    kept = plan_cache(plan.phases, loader, backend, asked.cache.use, place)
+    return Preparation(asked, dataset, backend, loader, place, plan.model_copy(update={"cache": kept}))
+
+
+def _cache_place(settings: Cache) -> Place:
+    return Place(Path(settings.folder) if settings.folder else cache_folder(), int(settings.limit_gb * _BYTES_PER_GB))
 
 
 def read_changed(recipe: str | Path | Recipe | None, changes: Mapping[str, Any]) -> Recipe:

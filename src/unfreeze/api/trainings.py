@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from unfreeze.api.preparation import Preparation, prepare
 from unfreeze.api.runs import Run, open_run
-from unfreeze.data.load import Loader
 from unfreeze.data.scan import Progress
 from unfreeze.diagnosis.diagnose import diagnose
 from unfreeze.recipe.plan import Plan
@@ -22,6 +21,7 @@ from unfreeze.report.confusion import draw_confusion
 from unfreeze.report.curves import draw_curves
 from unfreeze.report.page import write_page
 from unfreeze.training import run_folder
+from unfreeze.training.feeding import Feeding
 from unfreeze.training.history import EpochRecord, write_history
 from unfreeze.training.loop import Outcome, Silent, Watcher, train_plan
 from unfreeze.training.scores import score
@@ -60,7 +60,7 @@ def train(
     run_folder.write_data(folder, job.dataset)
     if on_plan is not None:
         on_plan(job.plan)
-    loader = _loader(job)
+    watcher = watcher or Silent()
     prepared = time.perf_counter()
 
     def keep(history: list[EpochRecord]) -> None:
@@ -69,24 +69,18 @@ def train(
             job.backend.save_model(folder / run_folder.MODEL)
         write_history(history, folder)
 
-    outcome = train_plan(job.plan, job.backend, loader, watcher or Silent(), keep)
+    with Feeding(job.loader, job.backend, job.plan, job.cache, watcher.cache_filled) as feeding:
+        outcome = train_plan(job.plan, job.backend, feeding, watcher, keep)
     if outcome.interrupted or outcome.best is None:  # Ctrl-C can come between an epoch and its saving
         job.backend.save_model(folder / run_folder.MODEL)
     seconds = {"preparing": prepared - started, "training": time.perf_counter() - prepared}
-    _finish(folder, job, loader, outcome, seconds)
+    _finish(folder, job, outcome, seconds)
     return open_run(folder)
 
 
-def _loader(job: Preparation) -> Loader:
-    plan = job.plan
-    return Loader(
-        job.dataset, plan.network.contract, plan.batch_size, plan.augment, plan.oversample, plan.seed, plan.loader_threads
-    )
-
-
-def _finish(folder: Path, job: Preparation, loader: Loader, outcome: Outcome, seconds: dict[str, float]) -> None:
+def _finish(folder: Path, job: Preparation, outcome: Outcome, seconds: dict[str, float]) -> None:
     """Scores the best weights and writes what is left of the run folder."""
-    started, dataset = time.perf_counter(), job.dataset
+    started, dataset, loader = time.perf_counter(), job.dataset, job.loader
     write_history(outcome.history, folder)
     predicted: dict[str, NDArray[np.float32]] = {}
     try:

@@ -10,7 +10,7 @@ from typing import Any
 
 import typer
 
-from unfreeze.cli import compare, convert, demo, evaluate, inspect, models, plan, predict, train
+from unfreeze.cli import cache, compare, convert, demo, evaluate, inspect, models, plan, predict, train
 from unfreeze.cli.options import INTERRUPTED
 from unfreeze.errors import UnfreezeError
 
@@ -56,6 +56,11 @@ for _command in (
     models.models, demo.demo,
 ):  # fmt: skip
     app.command()(_with_status(_command))
+
+_cache = typer.Typer(help="What is kept to save time: show it, delete it.", no_args_is_help=True)
+_cache.command("list")(_with_status(cache.list_))
+_cache.command("clear")(_with_status(cache.clear))
+app.add_typer(_cache, name="cache")
 
 
 if __name__ == "__main__":

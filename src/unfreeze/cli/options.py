@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import functools
 import inspect
+import re
 import typing
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from unfreeze.errors import RecipeError
 
 # The status of a command that Ctrl-C ended: 128 + SIGINT, as shells have it.
 INTERRUPTED = 130
@@ -44,6 +47,11 @@ def recipe_changes(
     class_weights: Annotated[bool, typer.Option("--class-weights", help="Weigh rare classes more in the loss.")] = False,
     oversample: Annotated[bool, typer.Option("--oversample", help="Repeat pictures of rare classes.")] = False,
     classes: Annotated[str | None, typer.Option(help="Use these classes only, separated by commas.")] = None,
+    views: Annotated[int | None, typer.Option(help="Random views of each picture, shown in turn.")] = None,
+    cache: Annotated[
+        str | None, typer.Option(help="Keep what the frozen part computes: auto, on, off, or a folder to keep it in.")
+    ] = None,
+    cache_limit: Annotated[str | None, typer.Option(help="The most the cache may hold: 20GB, 500MB.")] = None,
     seed: Annotated[int | None, typer.Option(help="Fixes splits, order, augmentation, initial weights.")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
     precision: Annotated[str | None, typer.Option(help="auto, float32 or bfloat16.")] = None,
@@ -56,7 +64,7 @@ def recipe_changes(
     """The flags that were given, as dotted recipe names with their values; `--set` wins.
 
     Raises:
-        RecipeError: a `--set` that isn't NAME=VALUE.
+        RecipeError: a `--set` that isn't NAME=VALUE, a `--cache-limit` that isn't a size.
     """
     from unfreeze.recipe.read import parse_assignment
 
@@ -76,6 +84,9 @@ def recipe_changes(
         "imbalance.class_weights": "balanced" if class_weights else None,
         "imbalance.oversample": oversample or None,
         "data.classes": split_names(classes),
+        "augment.views": views,
+        **_cache_changes(cache),
+        "cache.limit_gb": _gigabytes(cache_limit),
         "seed": seed,
         "device": device,
         "precision": precision,
@@ -83,6 +94,24 @@ def recipe_changes(
     }
     changes = {name: value for name, value in given.items() if value is not None}
     return changes | dict(parse_assignment(text) for text in assignments or [])
+
+
+def _cache_changes(cache: str | None) -> dict[str, str]:
+    if cache is None or cache in ("auto", "on", "off"):
+        return {} if cache is None else {"cache.use": cache}
+    return {"cache.folder": cache}
+
+
+def _gigabytes(size: str | None) -> float | None:
+    """`20GB`, `500 MB` or `1.5TB` in 10⁹ bytes; a bare number is in GB."""
+    if size is None:
+        return None
+    parts = re.fullmatch(r"([\d.]+)\s*(MB|GB|TB|)", size.strip(), re.IGNORECASE)
+    try:
+        assert parts is not None
+        return float(parts[1]) * {"MB": 1e-3, "GB": 1, "": 1, "TB": 1e3}[parts[2].upper()]
+    except (AssertionError, ValueError):
+        raise RecipeError(f"--cache-limit: '{size}' isn't a size: write it like 20GB or 500MB") from None
 
 
 def split_names(text: str | None) -> list[str] | None:

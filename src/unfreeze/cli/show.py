@@ -101,6 +101,9 @@ def show_plan(plan: Plan) -> None:
     show_left_out([LeftOut(name, reason) for name, reason in plan.data.left_out.items()])
     say(f"\nstrategy [bold]{plan.strategy}[/]:")
     out.print(_phases(plan.phases))
+    if plan.cache:
+        say("\nactivations of the frozen part:")
+        out.print(_cached(plan))
 
 
 def show_network(network: Network) -> None:
@@ -257,6 +260,37 @@ def _phases(phases: Sequence[Phase]) -> Table:
             "never early" if patience is None else f"after {patience} flat",
         )
     return table
+
+
+def _cached(plan: Plan) -> Table:
+    table = Table(box=None, pad_edge=False)
+    columns = ("phase", "kept", "to compute", "size", "without", "with", "because")
+    for column in columns:
+        table.add_column(column, justify="left" if column in ("phase", "kept", "because") else "right")
+    for number, (phase, cache) in enumerate(zip(plan.phases, plan.cache, strict=True), start=1):
+        kept = [name for name, is_kept in (("training", cache.training), ("validation", cache.validation)) if is_kept]
+        size = cache.rows * cache.row_bytes if cache.rows is not None and cache.row_bytes is not None else None
+        table.add_row(
+            f"{number}. {phase.name}",
+            " and ".join(kept) or "nothing",
+            "" if cache.missing is None or not kept else f"{cache.missing} of {cache.rows}",
+            "" if size is None or not kept else megabytes(size),
+            _duration(cache.seconds_without),
+            _duration(cache.seconds_with),
+            cache.reason,
+        )
+    return table
+
+
+def megabytes(size: int) -> str:
+    """A size for people."""
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
+
+
+def _duration(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
 
 
 def _millions(parameters: int) -> str:

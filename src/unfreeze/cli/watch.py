@@ -60,6 +60,10 @@ class PlainWatcher(Silent):
             f"\nphase {number}: {phase.name}, {phase.epochs} epochs of {steps_per_epoch} steps, training from {phase.boundary}"
         )
 
+    def cache_filled(self, done: int, total: int, boundary: str) -> None:
+        if done == total:
+            self._say(f"  frozen part computed for {total} pictures, up to {boundary}")
+
     def epoch_done(self, record: EpochRecord) -> None:
         self._say(
             f"  epoch {record.epoch:3d}  train loss {record.train_loss:.3f} acc {record.train_accuracy:.3f}"
@@ -103,6 +107,10 @@ class TerminalWatcher(Silent):
         self._pictures, self._epoch, self._epochs = 0, 1, phase.epochs
         self._phase = f"phase {number}: {phase.name}"
         self._bar.reset(self._task, total=steps_per_epoch * phase.epochs, description=self._description(), speed="")
+
+    def cache_filled(self, done: int, total: int, boundary: str) -> None:
+        speed = f"frozen part up to {boundary}: {done} of {total} pictures" if done < total else ""
+        self._bar.update(self._task, speed=speed)
 
     def step_done(self, pictures: int) -> None:
         self._pictures += pictures

@@ -1,4 +1,4 @@
-"""Random changes to training pictures. View `v` of picture `i` is a value: the same in any order or thread."""
+"""Random changes to training pictures. View `v` of a picture is a value: the same in any order, thread, split or run."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance
 
-from unfreeze.data.prepare import FILTERS, prepare
+from unfreeze.data.prepare import prepare, resize, short_side
 from unfreeze.recipe.network import InputContract
 from unfreeze.recipe.recipe import Augment
 
@@ -17,18 +17,30 @@ _CROP_TRIES = 10
 _ENHANCERS = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)
 
 
-def view_generator(seed: int, picture: int, view: int) -> np.random.Generator:
-    """The generator that draws view number `view` of picture number `picture`."""
-    return np.random.default_rng((seed, picture, view))
+def view_generator(seed: int, content: str, view: int) -> np.random.Generator:
+    """The generator that draws view number `view` of the picture whose file has the hash `content`, in hexadecimal."""
+    return np.random.default_rng((seed, int(content, 16), view))
+
+
+def is_off(settings: Augment) -> bool:
+    """Whether nothing is changed: then every view is the picture as it is evaluated."""
+    return settings.crop_min_area == 1 and not (settings.flip or settings.rotation_degrees or settings.jitter)
+
+
+def smallest_side(contract: InputContract, settings: Augment) -> int:
+    """The short side, in pixels, that a picture must have so that no view of it is enlarged."""
+    if settings.crop_min_area == 1:
+        return short_side(contract)
+    return math.ceil(contract.side_px / math.sqrt(_ASPECT[0] * settings.crop_min_area))
 
 
 def augment(
-    image: Image.Image, contract: InputContract, settings: Augment, generator: np.random.Generator
+    pixels: NDArray[np.uint8], contract: InputContract, settings: Augment, generator: np.random.Generator
 ) -> NDArray[np.uint8]:
     """One random view of a picture.
 
     Args:
-        image: mode `RGB`, whole.
+        pixels: the whole picture, uint8 [height, width, 3], RGB, 0–255.
         contract: gives the size and the interpolation.
         settings: which changes are made, and how strongly.
         generator: decides; see `view_generator`.
@@ -37,10 +49,11 @@ def augment(
         uint8 [side_px, side_px, 3], RGB, 0–255.
     """
     if settings.crop_min_area < 1:
-        box = _random_box(image.size, settings.crop_min_area, generator)
-        image = image.resize((contract.side_px, contract.side_px), FILTERS[contract.interpolation], box=box)
+        box = _random_box((pixels.shape[1], pixels.shape[0]), settings.crop_min_area, generator)
+        shown = resize(pixels, (contract.side_px, contract.side_px), contract.interpolation, box)
     else:
-        image = Image.fromarray(prepare(image, contract))
+        shown = prepare(pixels, contract)
+    image = Image.fromarray(shown)
     if settings.flip and generator.random() < 0.5:
         image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     if settings.rotation_degrees:

@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from unfreeze.data.augment import augment, view_generator
+from unfreeze.data.augment import augment, is_off, smallest_side, view_generator
 from unfreeze.data.balance import epoch_items
 from unfreeze.data.dataset import Dataset, Record
-from unfreeze.data.picture import read_picture
-from unfreeze.data.prepare import prepare
+from unfreeze.data.picture import read_pixels
+from unfreeze.data.prepare import prepare, short_side
 from unfreeze.errors import DataError
 from unfreeze.recipe.network import InputContract
 from unfreeze.recipe.recipe import Augment
@@ -23,7 +23,7 @@ from unfreeze.recipe.recipe import Augment
 logging.getLogger("absl").setLevel(logging.ERROR)
 import grain  # noqa: E402
 
-# A view's number is epoch × this + repeat, so that repeats of a picture within an epoch are different views.
+# A view's number is its epoch × this + repeat, so that repeats of a picture within an epoch are different views.
 _REPEATS_PER_EPOCH = 1_000_000
 
 
@@ -39,6 +39,18 @@ class Batch(NamedTuple):
     labels: NDArray[np.int64]
 
 
+class View(NamedTuple):
+    """One view of one picture.
+
+    Attributes:
+        picture: the picture's place in its split.
+        number: of the random view; None for the picture as it is evaluated.
+    """
+
+    picture: int
+    number: int | None
+
+
 class Loader:
     """The pictures of a dataset as batches.
 
@@ -48,7 +60,7 @@ class Loader:
         batch_size: pictures per batch.
         augmentation: for training batches.
         oversample: repeat rare classes in training epochs.
-        seed: fixes order and views.
+        seed: fixes the order.
         threads: that decode.
     """
 
@@ -62,9 +74,7 @@ class Loader:
         seed: int = 0,
         threads: int = 2,
     ) -> None:
-        self._contract = contract
-        self._batch_size = batch_size
-        self._augmentation = augmentation
+        self.contract, self.batch_size, self.augmentation = contract, batch_size, augmentation
         self._oversample = oversample
         self._seed = seed
         self._threads = threads
@@ -74,6 +84,15 @@ class Loader:
             records = dataset.split(name)
             self._splits[name] = records, np.array([numbers[record.label] for record in records], np.int64)
 
+    @property
+    def shows_random_views(self) -> bool:
+        """Whether training pictures are changed; else they are as in evaluation."""
+        return not is_off(self.augmentation)
+
+    def records(self, split: str) -> Sequence[Record]:
+        """The records of a split: `View.picture` is a place in it."""
+        return self._splits[split][0]
+
     def labels(self, split: str) -> NDArray[np.int64]:
         """int64 [N]: the labels of a split, in the order in which `evaluation` gives its pictures."""
         return self._splits[split][1]
@@ -81,25 +100,10 @@ class Loader:
     def training(self, epoch: int) -> Iterator[Batch]:
         """The shuffled, augmented batches of one epoch (numbered from 0 over the whole run).
 
-        The last batch may be smaller; a last batch of a single picture is left out of that epoch, because BatchNorm
-        can't take statistics of one.
-
         Raises:
             DataError: a picture can't be read any more.
         """
-        records, labels = self._splits["train"]
-        items = epoch_items(labels.tolist(), self._oversample, self._seed, epoch)
-
-        def view(item: tuple[int, int]) -> tuple[NDArray[np.uint8], np.int64]:
-            picture, repeat = item
-            generator = view_generator(self._seed, picture, epoch * _REPEATS_PER_EPOCH + repeat)
-            image = read_picture(records[picture].path)
-            return augment(image, self._contract, self._augmentation, generator), labels[picture]
-
-        shuffled = grain.MapDataset.source(items).shuffle(seed=self._epoch_seed(epoch))
-        for batch in self._batches(shuffled.map(view)):
-            if len(batch.labels) > 1 or len(items) == 1:
-                yield batch
+        return self.batches("train", self.training_views(epoch))
 
     def evaluation(self, split: str) -> Iterator[Batch]:
         """The pictures of a split in the order of their names, prepared as the contract says, none left out.
@@ -107,18 +111,50 @@ class Loader:
         Raises:
             DataError: a picture can't be read any more.
         """
+        return self.batches(split, self.evaluation_views(split))
+
+    def training_views(self, epoch: int) -> list[View]:
+        """What one epoch shows, in its order: the views of the epoch, or of one before it where views are taken in turn.
+
+        Where a single picture would be left for the last batch it is left out of that epoch, because BatchNorm can't take
+        statistics of one.
+        """
+        items = epoch_items(self.labels("train").tolist(), self._oversample, self._seed, epoch)
+        np.random.default_rng((self._seed, epoch)).shuffle(items)
+        if len(items) > 1 and len(items) % self.batch_size == 1:
+            items.pop()
+        if not self.shows_random_views:
+            return [View(picture, None) for picture, _ in items]
+        return [View(picture, self.turn(epoch) * _REPEATS_PER_EPOCH + repeat) for picture, repeat in items]
+
+    def turn(self, epoch: int) -> int:
+        """Which turn of views an epoch shows; epochs of one turn show the same views, in another order."""
+        if not self.shows_random_views:
+            return 0
+        return epoch % self.augmentation.views if self.augmentation.views else epoch
+
+    def evaluation_views(self, split: str) -> list[View]:
+        """Every picture of a split, as it is evaluated."""
+        return [View(picture, None) for picture in range(len(self.records(split)))]
+
+    def batches(self, split: str, views: Sequence[View]) -> Iterator[Batch]:
+        """These views of pictures of a split, in their order.
+
+        Raises:
+            DataError: a picture can't be read any more.
+        """
         records, labels = self._splits[split]
 
-        def prepared(index: int) -> tuple[NDArray[np.uint8], np.int64]:
-            return prepare(read_picture(records[index].path), self._contract), labels[index]
+        def view(place: int) -> tuple[NDArray[np.uint8], np.int64]:
+            picture, number = views[place]
+            record = records[picture]
+            if number is None:
+                return prepared(record.path, self.contract), labels[picture]
+            pixels = read_pixels(record.path, smallest_side(self.contract, self.augmentation))
+            generator = view_generator(self.augmentation.seed, record.content, number)
+            return augment(pixels, self.contract, self.augmentation, generator), labels[picture]
 
-        yield from self._batches(grain.MapDataset.range(len(records)).map(prepared))
-
-    def _batches(self, pictures: Any) -> Iterator[Batch]:
-        yield from _batches(pictures, self._batch_size, self._threads)
-
-    def _epoch_seed(self, epoch: int) -> int:
-        return int(np.random.default_rng((self._seed, epoch)).integers(2**31))
+        yield from _batches(grain.MapDataset.range(len(views)).map(view), self.batch_size, self._threads)
 
 
 def load_files(
@@ -129,14 +165,23 @@ def load_files(
     A picture that can't be read is in no batch; its place and the reason are put into `unreadable`.
     """
 
-    def prepared(place: int) -> tuple[NDArray[np.uint8], np.int64] | None:
+    def labelled(place: int) -> tuple[NDArray[np.uint8], np.int64] | None:
         try:
-            return prepare(read_picture(paths[place]), contract), np.int64(place)
+            return prepared(paths[place], contract), np.int64(place)
         except DataError as error:
             unreadable[place] = str(error).removeprefix(f"{paths[place]}: ")
             return None  # Grain leaves out elements that are None
 
-    yield from _batches(grain.MapDataset.range(len(paths)).map(prepared), batch_size, threads)
+    yield from _batches(grain.MapDataset.range(len(paths)).map(labelled), batch_size, threads)
+
+
+def prepared(path: Path, contract: InputContract) -> NDArray[np.uint8]:
+    """A picture file as the network expects it in evaluation: see `prepare`.
+
+    Raises:
+        DataError: it can't be read.
+    """
+    return prepare(read_pixels(path, short_side(contract)), contract)
 
 
 def _batches(pictures: Any, batch_size: int, threads: int) -> Iterator[Batch]:

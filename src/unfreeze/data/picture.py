@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import importlib.metadata
+import importlib.util
 import io
 import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import PIL
+import simplejpeg
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, TiffImagePlugin, UnidentifiedImageError, WebPImagePlugin
 
@@ -19,25 +25,31 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
 _REGISTERED = (TiffImagePlugin, WebPImagePlugin)
 # A picture of more pixels than this is refused: a small file can unpack to fill the memory. Pillow's own limit.
 MAXIMUM_PIXELS = 178_956_970
+# There are no wheels of it for Linux on ARM; without it Pillow resizes.
+HAS_FAST_RESIZE = importlib.util.find_spec("cykooz_resizer") is not None
+_RESIZER = f"cykooz-resizer {importlib.metadata.version('cykooz-resizer')}" if HAS_FAST_RESIZE else "resized by pillow"
+# All that decides pixels, `prepare` included, for whoever keeps what was made of them. The last number is ours: it goes
+# up whenever the same file may give other pixels than before.
+DECODER = f"pillow {PIL.__version__}, simplejpeg {simplejpeg.__version__}, {_RESIZER}, unfreeze 1"
+# libjpeg decodes to 1/2, 1/4 or 1/8 for less than the whole. It is kept this many times larger than what is made of it,
+# because its own reduction is coarser than the resize that follows (docs/decisions/0009).
+_PARTS = (2, 4, 8)
+_SPARE = 2.5
+# Pillow calls the pictures of some cameras MPO: a JPEG, and others after it.
+_JPEG = ("JPEG", "MPO")
 _WHITE = (255, 255, 255, 255)
 _WITH_ALPHA = {"RGBA", "LA", "PA", "RGBa", "La"}
-# What turns a picture upright, by its EXIF orientation.
-_UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
+# Orientations of EXIF: what is to be done to rows and columns to see the picture upright.
+_ON_THE_SIDE = {5, 6, 7, 8}
+_UPSIDE_DOWN = {3, 4, 6, 7}
+_MIRRORED = {2, 3, 7, 8}
 
 # Pillow warns of oddities (damaged EXIF, more than 89 million pixels) in pictures that decode well. Ignored once, and
 # Pillow's only: `catch_warnings` around each picture isn't safe in threads, and left all warnings ignored.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
-def decode(content: bytes, name: str | Path) -> Image.Image:
+def decode_pixels(content: bytes, name: str | Path, short_side_px: int | None = None) -> NDArray[np.uint8]:
     """The picture in `content` as RGB, 8 bits a channel, upright.
 
     JPEG, PNG, WebP, BMP, TIFF and GIF (the first frame). EXIF orientation is applied; transparency is laid on white;
@@ -47,51 +59,47 @@ def decode(content: bytes, name: str | Path) -> Image.Image:
     Args:
         content: the bytes of the file.
         name: what to call it in an error.
+        short_side_px: the short side that the picture will be brought to. A large JPEG is then decoded at 1/2, 1/4 or 1/8
+            of its size, never below 2.5 times this; None decodes it whole.
 
     Returns:
-        A Pillow image of mode `RGB`, fully decoded.
+        uint8 [height, width, 3], RGB, 0–255; it may be read-only.
 
     Raises:
         DataError: it is empty, no picture of these formats, truncated, damaged, or larger than `MAXIMUM_PIXELS`.
     """
-    if not content:
-        raise DataError(f"{name}: the file is empty (0 bytes)")
-    try:
-        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-            if image.width * image.height > MAXIMUM_PIXELS:
-                raise DataError(
-                    f"{name}: {image.width} × {image.height} pixels, more than the limit of {MAXIMUM_PIXELS} pixels"
-                )
-            image.load()
-            return _to_rgb(_upright(image))
-    except DataError:
-        raise
-    except Image.DecompressionBombError:  # Pillow has the same limit and comes first
-        raise DataError(f"{name}: more pixels than the limit of {MAXIMUM_PIXELS} pixels") from None
-    except UnidentifiedImageError:
-        raise DataError(f"{name}: not a picture in a format that can be read ({', '.join(FORMATS)})") from None
-    except Exception as error:  # Pillow's decoders raise almost anything on damaged files; each is "this file is unreadable"
-        raise DataError(f"{name}: damaged or truncated ({error or type(error).__name__})") from None
+    with _opened(content, name) as image:
+        return _pixels(content, image, 1 if short_side_px is None else _part(image, short_side_px))
 
 
-def decoding_threads() -> int:
-    """How many threads decode pictures where nothing else is asked for: one per processor core, at most 16."""
-    return min(16, os.cpu_count() or 1)
+def examine(content: bytes, name: str | Path) -> tuple[int, int, str]:
+    """Whether a picture can be decoded to its end, and what it is.
 
-
-def colour_mode(content: bytes) -> str:
-    """How a readable picture file stores its colour, by Pillow's name (`RGB`, `L`, `P`, `CMYK`, `I;16` …)."""
-    with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-        return image.mode
-
-
-def read_picture(path: Path) -> Image.Image:
-    """`decode` of a file.
+    Returns:
+        Its width and height in pixels, upright, and how the file stores its colour, by Pillow's name (`RGB`, `L`, `P`,
+        `CMYK`, `I;16` …).
 
     Raises:
-        DataError: as `decode`, or the file can't be read.
+        DataError: as `decode_pixels`.
     """
-    return decode(read_bytes(path), path)
+    with _opened(content, name) as image:
+        (width, height), mode = image.size, image.mode
+        if image.format not in _JPEG:
+            # Pillow turns some formats upright by itself, so that only the pixels tell.
+            height, width, _ = _pixels(content, image, 1).shape
+            return width, height, mode
+        # Decoding to an eighth reads the whole file as well, and finds the same faults in it.
+        _pixels(content, image, _PARTS[-1])
+        return (height, width, mode) if _orientation(image) in _ON_THE_SIDE else (width, height, mode)
+
+
+def read_pixels(path: Path, short_side_px: int | None = None) -> NDArray[np.uint8]:
+    """`decode_pixels` of a file.
+
+    Raises:
+        DataError: as `decode_pixels`, or the file can't be read.
+    """
+    return decode_pixels(read_bytes(path), path, short_side_px)
 
 
 def read_bytes(path: Path) -> bytes:
@@ -106,14 +114,83 @@ def read_bytes(path: Path) -> bytes:
         raise DataError(f"{path}: can't be read ({error.strerror or error})") from None
 
 
-def _upright(image: Image.Image) -> Image.Image:
-    """A copy, turned as its EXIF orientation says."""
+def decoding_threads() -> int:
+    """How many threads decode pictures where nothing else is asked for: one per processor core, at most 16."""
+    return min(16, os.cpu_count() or 1)
+
+
+@contextmanager
+def _opened(content: bytes, name: str | Path) -> Iterator[Image.Image]:
+    """The picture, not yet decoded; whatever goes wrong with it inside the `with` becomes a DataError."""
+    if not content:
+        raise DataError(f"{name}: the file is empty (0 bytes)")
+    try:
+        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+            if image.width * image.height > MAXIMUM_PIXELS:
+                raise DataError(
+                    f"{name}: {image.width} × {image.height} pixels, more than the limit of {MAXIMUM_PIXELS} pixels"
+                )
+            yield image
+    except DataError:
+        raise
+    except Image.DecompressionBombError:  # Pillow has the same limit and comes first
+        raise DataError(f"{name}: more pixels than the limit of {MAXIMUM_PIXELS} pixels") from None
+    except UnidentifiedImageError:
+        raise DataError(f"{name}: not a picture in a format that can be read ({', '.join(FORMATS)})") from None
+    except Exception as error:  # Pillow's decoders raise almost anything on damaged files; each is "this file is unreadable"
+        raise DataError(f"{name}: damaged or truncated ({str(error) or type(error).__name__})") from None
+
+
+def _pixels(content: bytes, image: Image.Image, part: int) -> NDArray[np.uint8]:
+    """All of the picture, upright; a JPEG at 1 / `part` of its size."""
+    pixels = _jpeg_pixels(content, image, part)
+    if pixels is None:
+        if part > 1:
+            image.draft(None, (image.width // part, image.height // part))  # of no effect on other formats than JPEG
+        image.load()
+        orientation = _orientation(image)
+        pixels = np.asarray(_to_rgb(image))
+    else:
+        orientation = _orientation(image)
+    return _upright(pixels, orientation)
+
+
+def _jpeg_pixels(content: bytes, image: Image.Image, part: int) -> NDArray[np.uint8] | None:
+    """What Pillow gives for an ordinary JPEG, byte for byte, by the same library without Pillow's copies; else None."""
+    if image.format not in _JPEG or image.mode not in ("RGB", "L"):
+        return None
+    width, height = image.size
+    smallest = {"min_width": -(-width // part), "min_height": -(-height // part), "min_factor": part}
+    try:
+        # It refuses whatever isn't in order; what can be made of a damaged file, and what to say of it, is for Pillow.
+        pixels: NDArray[np.uint8] = simplejpeg.decode_jpeg(content, "RGB", **smallest)
+    except ValueError:
+        return None
+    return pixels
+
+
+def _part(image: Image.Image, short_side_px: int) -> int:
+    """The smallest part, as its denominator, of which a picture keeps `_SPARE` times the short side wanted."""
+    enough = [part for part in _PARTS if min(image.size) // part >= _SPARE * short_side_px]
+    return enough[-1] if enough else 1
+
+
+def _orientation(image: Image.Image) -> int:
     # Not ImageOps.exif_transpose: it writes the EXIF data back, and fails on a good picture where they are damaged.
     try:
-        method = _UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation, 1))
-    except Exception:  # anything, as in `decode`: then nothing is known of the orientation
-        method = None
-    return image.copy() if method is None else image.transpose(method)
+        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # anything, as in `_opened`: then nothing is known of the orientation
+        return 1
+
+
+def _upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
+    if orientation in _UPSIDE_DOWN:
+        pixels = pixels[::-1]
+    if orientation in _MIRRORED:
+        pixels = pixels[:, ::-1]
+    if orientation in _ON_THE_SIDE:
+        pixels = pixels.transpose(1, 0, 2)
+    return np.ascontiguousarray(pixels)
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

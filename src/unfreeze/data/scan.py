@@ -11,8 +11,9 @@ from itertools import islice
 from pathlib import Path
 
 from unfreeze.data.dataset import Dataset, LeftOut, Record
+from unfreeze.data.index import Facts, Index
 from unfreeze.data.layout import Found, Layout, read_layout
-from unfreeze.data.picture import colour_mode, decode, decoding_threads, read_bytes
+from unfreeze.data.picture import decoding_threads, examine, read_bytes
 from unfreeze.data.split import split_records
 from unfreeze.errors import DataError, did_you_mean
 from unfreeze.recipe.recipe import Data
@@ -23,13 +24,20 @@ _CHUNK = 256
 _MOST_ALIKE = 10
 
 
-def scan(root: Path, classes: tuple[str, ...] | None = None, progress: Progress | None = None) -> Dataset:
+def scan(
+    root: Path,
+    classes: tuple[str, ...] | None = None,
+    progress: Progress | None = None,
+    index_folder: Path | None = None,
+) -> Dataset:
     """The dataset in a folder or manifest, with the splits the folder gives and no others.
 
     Args:
         root: see `layout.read_layout`.
         classes: keep these only, in this order; None keeps all, sorted by name.
         progress: called with (files done, files in all).
+        index_folder: where the index of earlier scans lies, so that only files that are new or changed are read; None reads
+            all.
 
     Raises:
         DataError: the folder can't be used, a class asked for isn't there, or no picture in it can be read.
@@ -38,7 +46,7 @@ def scan(root: Path, classes: tuple[str, ...] | None = None, progress: Progress 
     present = sorted({file.label for file in layout.found})
     _check_known(root, classes, [*present, *layout.empty_classes])
     found = [file for file in layout.found if classes is None or file.label in classes]
-    records, left_out = _read_all(found, progress)
+    records, left_out = _read_all(found, progress, index_folder)
     filled = {record.label for record in records}
     if not filled:
         raise DataError(f"{root}: no readable picture in {len(found)} files. {_first_reasons(left_out)}")
@@ -48,7 +56,9 @@ def scan(root: Path, classes: tuple[str, ...] | None = None, progress: Progress 
     return Dataset(root, names, tuple(records), everything, tuple(decisions))
 
 
-def scan_for_training(root: Path, settings: Data, seed: int, progress: Progress | None = None) -> Dataset:
+def scan_for_training(
+    root: Path, settings: Data, seed: int, progress: Progress | None = None, index_folder: Path | None = None
+) -> Dataset:
     """The dataset of a folder, with every picture in a split and fit to train on.
 
     Splits that the folder doesn't give are made: from all pictures where it gives none, from the training pictures
@@ -59,7 +69,7 @@ def scan_for_training(root: Path, settings: Data, seed: int, progress: Progress 
         DataError: as `scan`; fewer than 2 classes; a class with no picture to train on or fewer than 2 in all; a class
             in validation or test that training lacks.
     """
-    dataset = with_splits(scan(root, settings.classes, progress), settings, seed)
+    dataset = with_splits(scan(root, settings.classes, progress, index_folder), settings, seed)
     _check_trainable(dataset)
     return replace(dataset, decisions=(*dataset.decisions, *_split_remarks(dataset)))
 
@@ -108,44 +118,58 @@ def _missing_splits(dataset: Dataset, settings: Data) -> dict[str, float]:
     return {name: part for name, part in parts.items() if part > 0}
 
 
-def _read_all(found: Sequence[Found], progress: Progress | None) -> tuple[list[Record], list[LeftOut]]:
+def _read_all(
+    found: Sequence[Found], progress: Progress | None, index_folder: Path | None
+) -> tuple[list[Record], list[LeftOut]]:
     records: list[Record] = []
     left_out: list[LeftOut] = []
-    for done, outcome in enumerate(_in_threads(found), start=1):
-        if isinstance(outcome, Record):
-            records.append(outcome)
+    for done, (file, facts) in enumerate(zip(found, _facts(found, index_folder), strict=True), start=1):
+        if facts.reason is None:
+            records.append(_record(file, facts))
         else:
-            left_out.append(outcome)
+            left_out.append(LeftOut(file.name, facts.reason))
         if progress is not None and (done % 16 == 0 or done == len(found)):
             progress(done, len(found))
     return records, left_out
 
 
-def _in_threads(found: Iterable[Found]) -> Iterator[Record | LeftOut]:
-    # In chunks, so that a million files are not queued at once.
+def _facts(found: Iterable[Found], index_folder: Path | None) -> Iterator[Facts]:
+    """What is in each file, by the index where it knows."""
     waiting = iter(found)
-    with ThreadPoolExecutor(decoding_threads()) as pool:
-        while chunk := list(islice(waiting, _CHUNK)):
-            yield from pool.map(_read_one, chunk)
+    with Index(index_folder) as index, ThreadPoolExecutor(decoding_threads()) as pool:
+        # In chunks, so that a million files are not queued at once.
+        while paths := [file.path for file in islice(waiting, _CHUNK)]:
+            stamps = index.stamps(paths)
+            known = index.look_up(paths, stamps)
+            unknown = [place for place, facts in enumerate(known) if facts is None]
+            read = dict(zip(unknown, pool.map(_read_one, [paths[place] for place in unknown]), strict=True))
+            index.remember([paths[place] for place in read], [stamps[place] for place in read], list(read.values()))
+            yield from (facts or read[place] for place, facts in enumerate(known))
 
 
-def _read_one(file: Found) -> Record | LeftOut:
+def _read_one(path: Path) -> Facts:
+    digest = ""
     try:
-        content = read_bytes(file.path)
-        image = decode(content, file.path)
+        content = read_bytes(path)
+        digest = hashlib.blake2b(content, digest_size=16).hexdigest()
+        return Facts(digest, *examine(content, path))
     except DataError as error:
-        return LeftOut(file.name, str(error).removeprefix(f"{file.path}: "))
-    digest = hashlib.blake2b(content, digest_size=16).hexdigest()
+        # Too little memory says nothing of the picture: without the hash it isn't remembered.
+        lasting = not isinstance(error.__context__, MemoryError)
+        return Facts(digest if lasting else "", reason=str(error).removeprefix(f"{path}: "))
+
+
+def _record(file: Found, facts: Facts) -> Record:
     return Record(
         path=file.path,
         name=file.name,
         label=file.label,
         split=file.split,
         group=file.group,
-        content=digest,
-        width=image.width,
-        height=image.height,
-        mode=colour_mode(content),
+        content=facts.content,
+        width=facts.width,
+        height=facts.height,
+        mode=facts.mode,
     )
 
 

@@ -120,6 +120,15 @@ class Network(BaseModel):
         Raises:
             RecipeError: no stage and no layer has that name.
         """
+        cut = self.place(boundary)
+        return self.layers[:cut], self.layers[cut:]
+
+    def place(self, boundary: str) -> int:
+        """How many layers lie before a boundary.
+
+        Raises:
+            RecipeError: as `split`.
+        """
         first_layer = {stage.name: stage.layers[0].path for stage in self.stages}
         paths = [layer.path for layer in self.layers]
         start = first_layer.get(boundary, boundary)
@@ -129,8 +138,7 @@ class Network(BaseModel):
                 f"{did_you_mean(boundary, [*self.stage_names, *paths])}"
                 f" Its stages are {', '.join(self.stage_names)}."
             )
-        cut = paths.index(start)
-        return self.layers[:cut], self.layers[cut:]
+        return paths.index(start)
 
     def boundary_of_last_stages(self, count: int) -> str:
         """The boundary that trains the head and the last `count` stages below it.

@@ -43,6 +43,32 @@ class Phase(Section):
     frozen_parameters: int
 
 
+class PhaseCache(Section):
+    """What a phase keeps of its activations, and what that is estimated to save.
+
+    Attributes:
+        boundary: the phase's.
+        training, validation: whether the activations of training and of validation pictures are kept.
+        rows: how many activations are kept, one for each view of a picture.
+        missing: how many of them aren't there yet.
+        row_bytes: the size of one.
+        seconds_without, seconds_with: for all epochs of the phase, nothing kept and as planned, from measured speeds.
+        reason: why, in words.
+
+    What wasn't looked at, because nothing depended on it, is None.
+    """
+
+    boundary: str
+    training: bool
+    validation: bool
+    rows: int | None = None
+    missing: int | None = None
+    row_bytes: int | None = None
+    seconds_without: float | None = None
+    seconds_with: float | None = None
+    reason: str
+
+
 class PlannedData(Section):
     """The dataset as the plan saw it.
 
@@ -71,6 +97,7 @@ class Plan(Section):
         class_weights: weight of each class in the loss, or None.
         pictures_per_epoch: how many pictures one training epoch shows, repeats counted.
         steps_per_epoch: batches in a training epoch.
+        cache: for each phase, what it takes from the activation cache.
         environment: versions of what takes part, and the machine in words.
         remarks: what a reader should know before it starts, for example that the weights are random.
     """
@@ -91,6 +118,7 @@ class Plan(Section):
     pictures_per_epoch: int
     steps_per_epoch: int
     phases: tuple[Phase, ...]
+    cache: tuple[PhaseCache, ...] = ()
     environment: dict[str, str]
     remarks: tuple[str, ...] = ()
     network: Network  # last, because its list of layers is long

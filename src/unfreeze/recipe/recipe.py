@@ -66,12 +66,17 @@ class Augment(Section):
         flip: mirror left to right, half of the time.
         rotation_degrees: rotate by up to this angle either way; 0 turns it off.
         jitter: brightness, contrast and colour scaled by a factor in 1 ± jitter; 0 turns it off.
+        views: how many random views of a picture there are: epochs take them in turn, and the activation cache keeps them.
+            None draws a new one in every epoch.
+        seed: fixes the views, apart from the recipe's `seed`, so that runs of different seeds share what is cached.
     """
 
     crop_min_area: Annotated[float, Field(gt=0, le=1)] = 0.35
     flip: bool = True
     rotation_degrees: Annotated[float, Field(ge=0, le=180)] = 10.0
     jitter: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    views: Annotated[int, Field(ge=1)] | None = None
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
 
 
 class Head(Section):
@@ -225,6 +230,20 @@ class Imbalance(Section):
         return self
 
 
+class Cache(Section):
+    """The activation cache: what the frozen part gives for a picture is kept and not computed again. Changes nothing but time.
+
+    Attributes:
+        use: `auto` caches where it is estimated to save time; `on` wherever there is a frozen part; `off` never.
+        folder: where; None is the person's cache folder.
+        limit_gb: the most the folder may hold, in 10⁹ bytes; what was used least recently leaves first.
+    """
+
+    use: Literal["auto", "on", "off"] = "auto"
+    folder: str | None = None
+    limit_gb: Annotated[float, Field(gt=0)] = 20.0
+
+
 class Recipe(Section):
     """What the person asked for, from flags, keyword arguments or a YAML file.
 
@@ -257,6 +276,7 @@ class Recipe(Section):
     unfrozen: Unfrozen = Unfrozen()
     unfreeze: Unfreeze = Unfreeze()
     imbalance: Imbalance = Imbalance()
+    cache: Cache = Cache()
 
     @model_validator(mode="after")
     def _gradual_goes_by_stages(self) -> Recipe:

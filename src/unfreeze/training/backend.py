@@ -16,10 +16,10 @@ A framework's package (`unfreeze.backends.torch`, …) offers these functions:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,21 @@ from unfreeze.recipe.plan import Phase, Precision
 
 # A copy of a model's tensors, in whatever form the backend likes.
 Snapshot = Any
+
+
+class Encoded(NamedTuple):
+    """Some pictures as the frozen part leaves them.
+
+    Attributes:
+        activations: arrays [B, …], one for each tensor that crosses the boundary, in the backend's own layout. float32, or
+            bfloat16 as its bits in uint16.
+        labels: int64 [B], as in `Batch`.
+        boundary: the first stage or layer that they haven't gone through.
+    """
+
+    activations: tuple[NDArray[Any], ...]
+    labels: NDArray[np.int64]
+    boundary: str
 
 
 @dataclass(frozen=True)
@@ -103,12 +118,29 @@ class Backend(Protocol):
         The optimiser goes on for layers that already trained with one of its kind; for layers that join it starts afresh.
         """
 
+    def identify_prefix(self, boundary: str) -> dict[str, str] | None:
+        """What decides the activations at a boundary, besides the pictures and the contract.
+
+        Returns:
+            A hash of all that is frozen, the precision, what computes it with its version. None where nothing is frozen, or
+            the network can't be cut there.
+        """
+
+    def encode(self, batches: Iterable[Batch | Encoded], boundary: str) -> Iterator[Encoded]:
+        """What crosses a boundary for each batch: the frozen part as it infers, computed once. Changes nothing.
+
+        Args:
+            batches: pictures, or their activations at a lower boundary.
+            boundary: one that `identify_prefix` knows.
+        """
+
     def train_epoch(
-        self, batches: Iterable[Batch], rate: Callable[[int], float], on_step: Callable[[int], None]
+        self, batches: Iterable[Batch | Encoded], rate: Callable[[int], float], on_step: Callable[[int], None]
     ) -> EpochResult:
         """Trains on the batches once.
 
         Args:
+            batches: pictures, or their activations at the phase's boundary, which give the same result.
             rate: the learning rate of step 0, 1, …
             on_step: called after each step with the number of its pictures.
 
@@ -116,8 +148,11 @@ class Backend(Protocol):
             The epoch's result. `objective` is NaN or infinite where a step's was.
         """
 
-    def predict(self, batches: Iterable[Batch]) -> NDArray[np.float32]:
+    def predict(self, batches: Iterable[Batch | Encoded]) -> NDArray[np.float32]:
         """float32 [N, K]: the log-probabilities of each picture, in the order given. Changes nothing."""
+
+    def finish(self) -> None:
+        """Ends the last phase: from here on predictions are made as by a finished model, opened with `load_model`."""
 
     def snapshot(self) -> Snapshot:
         """A copy of all tensors, that further training doesn't change."""

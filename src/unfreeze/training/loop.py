@@ -2,6 +2,7 @@
 
 for phase:                        watcher.phase_started
     for epoch:
+        activations not kept yet  watcher.cache_filled, after each batch of them
         train on every batch      watcher.step_done, after each
         score on validation       watcher.epoch_done
         best so far? keep a copy
@@ -19,10 +20,10 @@ from typing import Protocol
 
 import numpy as np
 
-from unfreeze.data.load import Loader
 from unfreeze.errors import TrainingError
 from unfreeze.recipe.plan import Phase, Plan
 from unfreeze.training.backend import Backend, LossSettings, Snapshot
+from unfreeze.training.feeding import Feed, Feeding
 from unfreeze.training.history import EpochRecord
 from unfreeze.training.schedules import Plateau, rate_at
 from unfreeze.training.scores import Scores, score
@@ -33,6 +34,8 @@ class Watcher(Protocol):
     """Is told what happens, in the order drawn at the top of this file."""
 
     def phase_started(self, number: int, phase: Phase, steps_per_epoch: int) -> None: ...
+
+    def cache_filled(self, done: int, total: int, boundary: str) -> None: ...
 
     def step_done(self, pictures: int) -> None: ...
 
@@ -45,6 +48,8 @@ class Silent:
     """A watcher that says nothing."""
 
     def phase_started(self, number: int, phase: Phase, steps_per_epoch: int) -> None: ...
+
+    def cache_filled(self, done: int, total: int, boundary: str) -> None: ...
 
     def step_done(self, pictures: int) -> None: ...
 
@@ -73,7 +78,7 @@ class Outcome:
 def train_plan(
     plan: Plan,
     backend: Backend,
-    loader: Loader,
+    feeding: Feeding,
     watcher: Watcher,
     on_epoch: Callable[[list[EpochRecord]], None] = lambda _: None,
 ) -> Outcome:
@@ -88,7 +93,7 @@ def train_plan(
         TrainingError: the loss became NaN or infinite before any epoch was finished.
         DataError: a picture can't be read any more.
     """
-    run = _Run(plan, backend, loader, watcher, on_epoch)
+    run = _Run(plan, backend, feeding, watcher, on_epoch)
     try:
         for number, phase in enumerate(plan.phases, start=1):
             run.train_phase(number, phase)
@@ -96,6 +101,7 @@ def train_plan(
         run.outcome.interrupted = True
         run.outcome.endings.append("interrupted")
         run.restore_best()
+    backend.finish()
     return run.outcome
 
 
@@ -104,22 +110,23 @@ class _Run:
         self,
         plan: Plan,
         backend: Backend,
-        loader: Loader,
+        feeding: Feeding,
         watcher: Watcher,
         on_epoch: Callable[[list[EpochRecord]], None],
     ) -> None:
         self.outcome = Outcome()
-        self._plan, self._backend, self._loader, self._watcher = plan, backend, loader, watcher
+        self._plan, self._backend, self._feeding, self._watcher = plan, backend, feeding, watcher
         self._on_epoch = on_epoch
         self._best_weights: Snapshot = None
 
     def train_phase(self, number: int, phase: Phase) -> None:
         self._watcher.phase_started(number, phase, self._plan.steps_per_epoch)
         self._backend.start_phase(phase, _loss_settings(self._plan))
+        feed = self._feeding.feed(number - 1)
         plateau, stopping = Plateau(phase.schedule), EarlyStopping(phase.stopping)
         ending = "all epochs done"
         for epoch in range(phase.epochs):
-            record = self._epoch(number, phase, epoch, plateau.scale)
+            record = self._epoch(number, phase, epoch, plateau.scale, feed)
             if record is None:
                 ending = "the loss became NaN or infinite"
                 break
@@ -136,7 +143,7 @@ class _Run:
         if self.outcome.best is not None:
             self._backend.restore(self._best_weights)
 
-    def _epoch(self, number: int, phase: Phase, epoch: int, scale: float) -> EpochRecord | None:
+    def _epoch(self, number: int, phase: Phase, epoch: int, scale: float, feed: Feed) -> EpochRecord | None:
         """Trains and scores one epoch; None where its loss isn't finite."""
         steps = self._plan.steps_per_epoch
 
@@ -144,10 +151,10 @@ class _Run:
             return scale * rate_at(phase.schedule, phase.rate, phase.epochs, epoch + step / steps)
 
         started = time.perf_counter()
-        batches = self._loader.training(len(self.outcome.history))
+        batches = feed.training(len(self.outcome.history))
         result = self._backend.train_epoch(batches, rate, self._watcher.step_done)
         trained = time.perf_counter()
-        scores = validate(self._backend, self._loader, self._plan.data.classes) if math.isfinite(result.objective) else None
+        scores = self._validate(feed) if math.isfinite(result.objective) else None
         if scores is None or not math.isfinite(scores.loss):
             self._check_something_was_learned(phase)
             return None
@@ -174,6 +181,11 @@ class _Run:
         self._watcher.epoch_done(self.outcome.history[-1])
         return self.outcome.history[-1]
 
+    def _validate(self, feed: Feed) -> Scores:
+        """The scores of the model as it is now on the validation pictures."""
+        labels = self._feeding.loader.labels("validation")
+        return score(self._backend.predict(feed.validation()), labels, self._plan.data.classes)
+
     def _keep(self, record: EpochRecord, is_best: bool) -> None:
         if is_best:
             record = EpochRecord(**{**vars(record), "best": True})
@@ -188,11 +200,6 @@ class _Run:
                 f"the loss became NaN or infinite in the first epoch of '{phase.name}', at rate {phase.rate:g}: nothing was"
                 " learned. Try a rate ten times lower, or precision: float32."
             )
-
-
-def validate(backend: Backend, loader: Loader, classes: tuple[str, ...]) -> Scores:
-    """The scores of the model as it is now on the validation pictures."""
-    return score(backend.predict(loader.evaluation("validation")), loader.labels("validation"), classes)
 
 
 def _loss_settings(plan: Plan) -> LossSettings:

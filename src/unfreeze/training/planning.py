@@ -21,7 +21,7 @@ _PACKAGES = ("unfreeze", "numpy", "pillow", "grain", "scikit-learn")
 
 
 def make_plan(recipe: Recipe, dataset: Dataset, backend: Backend) -> Plan:
-    """The recipe with every value resolved.
+    """The recipe with every value resolved, but for `cache`: see `cache_planning`.
 
     Args:
         dataset: with splits, as `scan_for_training` gives it.

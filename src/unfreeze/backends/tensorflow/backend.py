@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import hashlib
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +16,18 @@ from numpy.typing import NDArray
 
 from unfreeze.backends.tensorflow.batchnorm import MovingVariances
 from unfreeze.backends.tensorflow.folding import Folded
-from unfreeze.backends.tensorflow.freezing import Parts, freeze
+from unfreeze.backends.tensorflow.freezing import Parts, freeze, layers_at, split
 from unfreeze.backends.tensorflow.machine import choose_device, choose_precision, compute_in, name_device
 from unfreeze.backends.tensorflow.networks import make_model
 from unfreeze.backends.tensorflow.optimizers import PhaseOptimizer
+from unfreeze.backends.tensorflow.prefix import Prefix, Tensors, engine_for, normalised, to_array, to_tensor
 from unfreeze.backends.tensorflow.storage import read_model, save_model
 from unfreeze.data.load import Batch
-from unfreeze.recipe.network import Network
+from unfreeze.recipe.network import STEM, Network
 from unfreeze.recipe.plan import Phase, Precision
 from unfreeze.recipe.recipe import Recipe
 from unfreeze.training.allocator import keep_freed_memory
-from unfreeze.training.backend import EpochResult, LossSettings, Snapshot
+from unfreeze.training.backend import Encoded, EpochResult, LossSettings, Snapshot
 
 
 def open_network(recipe: Recipe, classes: tuple[str, ...]) -> TensorFlowBackend:
@@ -62,17 +66,13 @@ class TensorFlowBackend:
         self._precision = choose_precision(recipe.precision, self._device)
         self._model = model
         self._network, self._classes, self._recipe = network, classes, recipe
-        contract = network.contract
-        self._order = [2, 1, 0] if contract.channel_order == "BGR" else [0, 1, 2]
-        self._mean = tf.constant([contract.mean[channel] for channel in self._order], tf.float32)
-        self._std = tf.constant([contract.std[channel] for channel in self._order], tf.float32)
-        side = model.input_shape[1]
-        self._images = tf.TensorSpec([None, side, side, 3], tf.uint8)
+        self._contract = network.contract.with_side(model.input_shape[1])
+        self._boundary = STEM  # a finished model predicts in one piece
         self._optimizer: PhaseOptimizer | None = None
-        self._prefix: Folded | None = None
         self._step: Callable[..., tf.Tensor] | None = None
-        self._whole: Folded | None = None
-        self._log_probabilities: Callable[..., tf.Tensor] | None = None
+        self._parts: dict[str, Parts] = {}
+        self._prefixes: dict[tuple[str, str | None], tuple[str, Prefix]] = {}
+        self._tails: dict[str, tuple[Folded, Callable[..., tf.Tensor]]] = {}
 
     @property
     def network(self) -> Network:
@@ -95,43 +95,57 @@ class TensorFlowBackend:
         }
 
     def start_phase(self, phase: Phase, loss: LossSettings) -> None:
-        frozen, trainable = self._network.split(phase.boundary)
-        parts = freeze(self._model, frozen, trainable, self._network, freeze_statistics=phase.batchnorm == "frozen")
+        self._boundary = phase.boundary
+        statistics_stay = phase.batchnorm == "frozen"
+        variables = freeze(self._model, *self._network.split(phase.boundary), self._network, statistics_stay)
         with tf.device(self._device):
-            self._optimizer = PhaseOptimizer(phase.optimizer, parts.variables, self._optimizer)
+            self._optimizer = PhaseOptimizer(phase.optimizer, variables, self._optimizer)
         # On a CPU bfloat16 slows the backward pass of many convolutions down; the frozen prefix, which has none, is copied.
         compute_in(self._model, self._precision if self._device != "/CPU:0" else "float32")
-        self._prefix = Folded(parts.prefix) if parts.prefix is not None else None
-        self._step = self._compile_step(parts, self._prefix, self._optimizer, loss)
+        self._step = self._compile_step(variables, self._optimizer, loss)
+
+    def finish(self) -> None:
+        self._boundary = STEM
+
+    def identify_prefix(self, boundary: str) -> dict[str, str] | None:
+        if self._split(boundary).prefix is None:
+            return None
+        return {
+            "framework": "tensorflow",
+            "network": self._network.name,
+            "weights": self._hash(boundary),
+            "precision": self._precision,
+            "engine": engine_for(self._device),
+        }
+
+    def encode(self, batches: Iterable[Batch | Encoded], boundary: str) -> Iterator[Encoded]:
+        for tensors, labels in self._activations(batches, boundary):
+            yield Encoded(tuple(to_array(tensor) for tensor in tensors), labels, boundary)
 
     def train_epoch(
-        self, batches: Iterable[Batch], rate: Callable[[int], float], on_step: Callable[[int], None]
+        self, batches: Iterable[Batch | Encoded], rate: Callable[[int], float], on_step: Callable[[int], None]
     ) -> EpochResult:
         if self._optimizer is None or self._step is None:
             raise RuntimeError("start_phase comes before train_epoch")
-        if self._prefix is not None:
-            self._prefix.refresh()  # weights may have been restored
         # Sums stay on the device: reading them at every step would make a GPU wait.
         sums = tf.zeros(3, tf.float64)
         pictures = 0
         with tf.device(self._device):
-            for step, batch in enumerate(batches):
+            for step, (tensors, labels) in enumerate(self._activations(batches, self._boundary)):
                 self._optimizer.set_rate(rate(step))
-                sums += self._step(batch.images, batch.labels)
-                pictures += len(batch.labels)
-                on_step(len(batch.labels))
+                sums += self._step(labels, *tensors)
+                pictures += len(labels)
+                on_step(len(labels))
         objective, loss, right = (sums / max(pictures, 1)).numpy().tolist()
         return EpochResult(objective, loss, right, pictures)
 
-    def predict(self, batches: Iterable[Batch]) -> NDArray[np.float32]:
+    def predict(self, batches: Iterable[Batch | Encoded]) -> NDArray[np.float32]:
         outputs = [np.empty((0, len(self._classes)), np.float32)]
         with tf.device(self._device):
-            if self._whole is None or self._log_probabilities is None:
-                self._whole = Folded(self._model)
-                self._log_probabilities = self._compile_predict(self._whole.model)
-            self._whole.refresh()
-            for batch in batches:
-                outputs.append(self._log_probabilities(batch.images).numpy())
+            for boundary, group in groupby(batches, _boundary_of):
+                boundary = boundary or self._boundary
+                tail = self._tail(boundary)
+                outputs += [tail(*tensors).numpy() for tensors, _ in self._activations(group, boundary)]
         return np.concatenate(outputs)
 
     def snapshot(self) -> Snapshot:
@@ -151,27 +165,23 @@ class TensorFlowBackend:
         save_model(self._model, manifest, folder)
 
     def _compile_step(
-        self, parts: Parts, frozen: Folded | None, optimizer: PhaseOptimizer, settings: LossSettings
+        self, variables: list[Any], optimizer: PhaseOptimizer, settings: LossSettings
     ) -> Callable[..., tf.Tensor]:
         """One step. Objective and loss, each times the pictures, and how many were named right: float64 [3]."""
-        variables = [variable.value for variable in parts.variables]
-        statistics = MovingVariances(parts.suffix)
-        if frozen is not None:
-            compute_in(frozen.model, self._precision)
+        suffix = self._split(self._boundary).suffix
+        assert suffix is not None
+        values = [variable.value for variable in variables]
+        statistics = MovingVariances(suffix)
 
-        def step(images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-            values = self._normalised(images)
-            if frozen is not None:
-                values = frozen.model(values, training=False)
+        def step(labels: tf.Tensor, *tensors: tf.Tensor) -> tf.Tensor:
+            given = self._given(tensors, tf.float32)
             with tf.GradientTape(watch_accessed_variables=False) as tape:
-                tape.watch(variables)
-                if parts.suffix is not None:
-                    with statistics.unbiased(tf.shape(images)[0]):
-                        values = parts.suffix(values, training=True)
-                logits = parts.head(values, training=True)
+                tape.watch(values)
+                with statistics.unbiased(tf.shape(labels)[0]):
+                    logits = suffix(given, training=True)
                 losses = _cross_entropy(labels, logits, settings.label_smoothing)
                 objective = _weighted_mean(losses, labels, settings.class_weights)
-            optimizer.apply(tape.gradient(objective, variables))
+            optimizer.apply(tape.gradient(objective, values))
             loss = tf.reduce_sum(_cross_entropy(labels, logits, 0.0))
             right = tf.reduce_sum(tf.cast(tf.argmax(logits, axis=1) == labels, tf.float64))
             count = tf.cast(tf.shape(labels)[0], tf.float64)
@@ -179,26 +189,93 @@ class TensorFlowBackend:
 
         return self._compiled(step, tf.TensorSpec([None], tf.int64))
 
-    def _compile_predict(self, model: keras.Model) -> Callable[..., tf.Tensor]:
-        compute_in(model, self._precision)
+    def _tail(self, boundary: str) -> Callable[..., tf.Tensor]:
+        """Log-probabilities as the weights are now, from activations, or from pictures where nothing is frozen."""
+        if boundary not in self._tails:
+            suffix = self._split(boundary).suffix
+            assert suffix is not None
+            folded = Folded(suffix)
+            compute_in(folded.model, self._precision)
 
-        def log_probabilities(images: tf.Tensor) -> tf.Tensor:
-            return tf.nn.log_softmax(model(self._normalised(images), training=False))
+            def log_probabilities(*tensors: tf.Tensor) -> tf.Tensor:
+                return tf.nn.log_softmax(folded.model(self._given(tensors), training=False))
 
-        return self._compiled(log_probabilities)
+            self._tails[boundary] = folded, self._compiled(log_probabilities, boundary=boundary)
+        folded, function = self._tails[boundary]
+        folded.refresh()
+        return function
 
-    def _compiled(self, function: Callable[..., tf.Tensor], *more: tf.TensorSpec) -> Callable[..., tf.Tensor]:
+    def _given(self, tensors: tuple[tf.Tensor, ...], dtype: tf.DType | None = None) -> Any:
+        """What a suffix takes, of activations or of pictures."""
+        if tensors[0].dtype == tf.uint8:
+            return normalised(tensors[0], self._contract)
+        given = [tensor if dtype is None else tf.cast(tensor, dtype) for tensor in tensors]
+        return given if len(given) > 1 else given[0]
+
+    def _compiled(
+        self, function: Callable[..., tf.Tensor], *before: tf.TensorSpec, boundary: str | None = None
+    ) -> Callable[..., tf.Tensor]:
         """Traced here and now, because the layers' precision is read while tracing."""
+        parts = self._split(boundary or self._boundary)
+        assert parts.suffix is not None
+        floats = tf.bfloat16 if self._precision == "bfloat16" else tf.float32
+        kind = floats if parts.prefix is not None else tf.uint8
+        given = [tf.TensorSpec(tensor.shape, kind) for tensor in parts.suffix.inputs]
         with tf.device(self._device):
-            compiled = tf.function(function, input_signature=[self._images, *more], jit_compile=False)
+            compiled = tf.function(function, input_signature=[*before, *given], jit_compile=False)
             traced = compiled.get_concrete_function()
         return lambda *arrays: traced(*(tf.convert_to_tensor(array) for array in arrays))
 
-    def _normalised(self, images: tf.Tensor) -> tf.Tensor:
-        """uint8 [B, S, S, 3], RGB, to normalised float32 of that shape in the network's channel order."""
-        if self._order != [0, 1, 2]:
-            images = tf.gather(images, self._order, axis=-1)
-        return (tf.cast(images, tf.float32) / 255 - self._mean) / self._std
+    def _activations(self, batches: Iterable[Batch | Encoded], boundary: str) -> Iterator[tuple[Tensors, NDArray[np.int64]]]:
+        """What crosses a boundary, or pictures where nothing is frozen, with labels; in order."""
+        for start, group in groupby(batches, _boundary_of):
+            labels: deque[NDArray[np.int64]] = deque()
+            values = _values(group, labels)
+            for tensors in self._way(start, boundary)(values):
+                yield tensors, labels.popleft()
+
+    def _way(self, start: str | None, boundary: str) -> Callable[[Iterable[tuple[NDArray[Any], ...]]], Iterable[Tensors]]:
+        """From pictures (None) or activations at one boundary to those at another."""
+        if start == boundary or self._split(boundary).prefix is None:
+            return lambda batches: (tuple(to_tensor(value) for value in values) for values in batches)
+        return self._prefix(boundary, start).run
+
+    def _split(self, boundary: str) -> Parts:
+        """The network cut at a boundary; not cut where nothing is frozen."""
+        if boundary not in self._parts:
+            self._parts[boundary] = split(self._model, self._network.split(boundary)[1], self._network)
+        return self._parts[boundary]
+
+    def _prefix(self, boundary: str, start: str | None) -> Prefix:
+        """The frozen part as it is now, from pictures (None) or from a lower boundary."""
+        known, weights = self._prefixes.get((boundary, start)), self._hash(boundary)
+        if known is None or known[0] != weights:
+            part = self._split(boundary).prefix
+            if start is not None:
+                part = split(self._split(start).suffix, self._network.split(boundary)[1], self._network).prefix
+            contract = self._contract if start is None else None
+            known = weights, Prefix(part, contract, self._precision, self._device)
+            self._prefixes[boundary, start] = known
+        return known[1]
+
+    def _hash(self, boundary: str) -> str:
+        """Of all tensors before a boundary."""
+        digest = hashlib.blake2b(digest_size=16)
+        for layer in layers_at(self._model, self._network.split(boundary)[0], self._network):
+            for weight in layer.weights:
+                digest.update(weight.numpy().tobytes())
+        return digest.hexdigest()
+
+
+def _values(batches: Iterable[Batch | Encoded], labels: deque[NDArray[np.int64]]) -> Iterator[tuple[NDArray[Any], ...]]:
+    """The arrays of batches; their labels go to `labels` as they are taken."""
+    for batch in batches:
+        labels.append(batch.labels)
+        yield (batch.images,) if isinstance(batch, Batch) else batch.activations
+
+
+def _boundary_of(batch: Batch | Encoded) -> str | None:
+    return batch.boundary if isinstance(batch, Encoded) else None
 
 
 def _cross_entropy(labels: tf.Tensor, logits: tf.Tensor, smoothing: float) -> tf.Tensor:

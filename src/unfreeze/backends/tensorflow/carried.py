@@ -19,9 +19,9 @@ from unfreeze.backends.tensorflow.build import build
 from unfreeze.backends.tensorflow.keras_file import read_keras, write_keras
 from unfreeze.backends.tensorflow.opened import Opened
 from unfreeze.backends.tensorflow.tensors import load_timm_tensors
+from unfreeze.cache.folder import CARRIED_OVER, cache_folder
 from unfreeze.errors import FrameworkError, ModelError, RunError, StorageError
 from unfreeze.exchange import apart, graph
-from unfreeze.exchange.cache_folder import cache_folder
 from unfreeze.exchange.description import Description
 from unfreeze.files import make_folder, write_text
 from unfreeze.recipe.recipe import Recipe
@@ -121,7 +121,7 @@ def _kept_file(recipe: Recipe) -> Path:
         identity["weights"] = _identity_of_files(Path(recipe.weights))
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:8]
     name = re.sub(r"[^\w.-]", "_", f"{recipe.model}-{recipe.input.side_px}-{digest}.keras")
-    return cache_folder() / "carried-over" / name
+    return cache_folder() / CARRIED_OVER / name
 
 
 def _description_file(kept: Path) -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,19 +14,15 @@ from unfreeze.recipe.network import Layer, Network
 
 @dataclass(frozen=True)
 class Parts:
-    """A network split at a phase's boundary. Each part is None where it has no layers, and shares its layers with the network.
+    """A network split at a phase's boundary. A part is None where it has no layers, and shares its layers with the network.
 
     Attributes:
-        prefix: the frozen part of the base, from images to the values that cross the boundary.
-        suffix: the rest of the base, from there to pooled features.
-        head: from pooled features to logits.
-        variables: what trains, in suffix and head.
+        prefix: from images to the tensors that cross the boundary; depends on no layer that trains.
+        suffix: from those tensors to logits.
     """
 
     prefix: keras.Model | None
     suffix: keras.Model | None
-    head: keras.Model
-    variables: list[Any]
 
 
 def layers_at(model: keras.Model, layers: Iterable[Layer], network: Network) -> list[keras.layers.Layer]:
@@ -42,11 +38,11 @@ def layers_at(model: keras.Model, layers: Iterable[Layer], network: Network) -> 
 
 def freeze(
     model: keras.Model, frozen: Iterable[Layer], trainable: Iterable[Layer], network: Network, freeze_statistics: bool
-) -> Parts:
-    """Sets what trains and splits the network there.
+) -> list[Any]:
+    """Sets what trains, and gives its variables.
 
     A BatchNormalization whose `trainable` is False is in inference mode whatever it is called with. That is how frozen ones
-    are held and, where asked, the statistics of the others: scale and shift of those are in `variables` all the same.
+    are held and, where asked, the statistics of the others: scale and shift of those are in the variables all the same.
     """
     for layer in layers_at(model, frozen, network):
         layer.trainable = False
@@ -58,29 +54,33 @@ def freeze(
         for layer in model._flatten_layers():  # also inside nested models
             if isinstance(layer, keras.layers.BatchNormalization):
                 layer.trainable = False
-    base, head = _split(model, in_head)
-    assert base is not None and head is not None
-    names = {layer.name for layer in training}
-    prefix, suffix = _split(base, lambda layer: layer.name in names)
-    return Parts(prefix, suffix, head, variables)
+    return variables
 
 
-def _split(model: keras.Model, trains: Callable[[Any], bool]) -> tuple[keras.Model | None, keras.Model | None]:
-    """The part that depends on no layer that trains, and the rest, joined by every tensor that goes from one to the other."""
+def split(model: keras.Model, trainable: Iterable[Layer], network: Network) -> Parts:
+    """The part that depends on no layer that trains, and the rest, joined by every tensor that goes from one to the other.
+
+    Args:
+        model: the whole, or the suffix of an earlier split, whose prefix is then what lies between the two boundaries.
+        trainable: those of the plan's network.
+    """
+    names = {layer.name for layer in layers_at(model, trainable, network)}
     behind: set[int] = set()
     crossing: dict[int, Any] = {}
     # In forward order. Keras has no public list of nodes; `layer.output` is ambiguous for a layer that two models share.
     for depth in sorted(model._nodes_by_depth, reverse=True):
         for node in model._nodes_by_depth[depth]:
-            if trains(node.operation) or any(id(tensor) in behind for tensor in node.input_tensors):
+            trains = in_head(node.operation) or node.operation.name in names  # the head's dropout too
+            if trains or any(id(tensor) in behind for tensor in node.input_tensors):
                 behind.update(id(tensor) for tensor in node.output_tensors)
                 crossing |= {id(tensor): tensor for tensor in node.input_tensors if id(tensor) not in behind}
     if not behind:
-        return model, None
-    if list(crossing) == [id(model.input)]:
-        return None, model
+        return Parts(model, None)
     tensors = list(crossing.values())
-    return keras.Model(model.input, tensors), keras.Model(tensors, model.output)
+    prefix = keras.Model(model.inputs, tensors)
+    if not any(layer.weights for layer in prefix.layers):
+        return Parts(None, model)
+    return Parts(prefix, keras.Model(tensors, model.output))
 
 
 def _path(name: str, paths: set[str]) -> str:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import hashlib
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -12,20 +16,22 @@ import torch
 import torch.nn.functional as F
 import torchvision
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, fx
 
-from unfreeze.backends.torch.freezing import LayerPrecision, freeze, set_training_mode
+from unfreeze.backends.torch.freezing import Parts, freeze, module_at, own_tensors, set_training_mode, split
 from unfreeze.backends.torch.head import FineTuned
-from unfreeze.backends.torch.machine import autocast, choose_device, choose_precision, name_device
+from unfreeze.backends.torch.machine import autocast, choose_device, choose_precision, name_device, threads
 from unfreeze.backends.torch.networks import make_model
 from unfreeze.backends.torch.optimizers import make_optimizer, set_rate
+from unfreeze.backends.torch.prefix import Prefix, Tensors, engine_for, normalised, to_array, to_tensor
 from unfreeze.backends.torch.storage import read_model, save_model
+from unfreeze.backends.torch.tracing import modes_kept, trace
 from unfreeze.data.load import Batch
-from unfreeze.recipe.network import Layer, Network
+from unfreeze.recipe.network import HEAD, STEM, Network
 from unfreeze.recipe.plan import Phase, Precision
 from unfreeze.recipe.recipe import Recipe
 from unfreeze.training.allocator import keep_freed_memory
-from unfreeze.training.backend import EpochResult, LossSettings, Snapshot
+from unfreeze.training.backend import Encoded, EpochResult, LossSettings, Snapshot
 
 
 def open_network(recipe: Recipe, classes: tuple[str, ...]) -> TorchBackend:
@@ -63,19 +69,17 @@ class TorchBackend:
         self._precision = choose_precision(recipe.precision, self._device)
         self._model: FineTuned = model.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._network, self._classes, self._recipe = network, classes, recipe
-        contract = network.contract
-        swap = [2, 1, 0] if contract.channel_order == "BGR" else [0, 1, 2]
-        self._order = swap
-        self._mean = self._per_channel([contract.mean[channel] for channel in swap])
-        self._std = self._per_channel([contract.std[channel] for channel in swap])
-        self._layer_precision = LayerPrecision()
-        self._frozen: tuple[Layer, ...] = ()
-        self._trainable: tuple[Layer, ...] = ()
+        asked = recipe.input.side_px
+        self._contract = network.contract if asked == "auto" else network.contract.with_side(asked)
+        self._boundary = STEM  # a finished model predicts in one piece
         self._optimizer: torch.optim.Optimizer | None = None
         self._clip_norm: float | None = None
         self._freeze_statistics = True
         self._label_smoothing = 0.0
         self._class_weights: Tensor | None = None
+        self._parts: dict[str, Parts] = {}
+        self._prefixes: dict[tuple[str, str | None], tuple[str, Prefix]] = {}
+        self._hashes: dict[str, tuple[list[int], str]] = {}
 
     @property
     def network(self) -> Network:
@@ -99,8 +103,8 @@ class TorchBackend:
         }
 
     def start_phase(self, phase: Phase, loss: LossSettings) -> None:
-        self._frozen, self._trainable = self._network.split(phase.boundary)
-        freeze(self._model, self._frozen, self._trainable)
+        self._boundary = phase.boundary
+        freeze(self._model, *self._network.split(phase.boundary))
         self._optimizer = make_optimizer(self._model, phase.optimizer, phase.rate, self._optimizer)
         self._clip_norm = phase.optimizer.clip_norm
         self._freeze_statistics = phase.batchnorm == "frozen"
@@ -108,35 +112,51 @@ class TorchBackend:
         weights = loss.class_weights
         self._class_weights = None if weights is None else torch.from_numpy(weights).to(self._device)
 
+    def finish(self) -> None:
+        self._boundary = STEM
+
+    def identify_prefix(self, boundary: str) -> dict[str, str] | None:
+        if self._split(boundary).prefix is None:
+            return None
+        return {
+            "framework": "torch",
+            "network": self._network.name,
+            "weights": self._hash(boundary),
+            "precision": self._precision,
+            "engine": engine_for(self._device),
+        }
+
+    def encode(self, batches: Iterable[Batch | Encoded], boundary: str) -> Iterator[Encoded]:
+        for tensors, labels in self._activations(batches, boundary):
+            yield Encoded(tuple(to_array(tensor) for tensor in tensors), labels, boundary)
+
     def train_epoch(
-        self, batches: Iterable[Batch], rate: Callable[[int], float], on_step: Callable[[int], None]
+        self, batches: Iterable[Batch | Encoded], rate: Callable[[int], float], on_step: Callable[[int], None]
     ) -> EpochResult:
         if self._optimizer is None:
             raise RuntimeError("start_phase comes before train_epoch")
-        set_training_mode(self._model, self._frozen, self._freeze_statistics)
-        if self._precision == "bfloat16" and self._device.type == "cpu":
-            self._layer_precision.apply(self._model, self._frozen, self._trainable)
+        activations = self._activations(batches, self._boundary)
+        set_training_mode(self._model, self._network.split(self._boundary)[0], self._freeze_statistics)
         # Sums stay on the device: reading them at every step would make a GPU wait.
         sums = torch.zeros(3, dtype=torch.float64, device=self._device)
         pictures = 0
-        for step, batch in enumerate(batches):
+        for step, (tensors, labels) in enumerate(activations):
             set_rate(self._optimizer, rate(step))
-            labels = torch.from_numpy(batch.labels).to(self._device)
-            sums += self._step(self._to_device(batch.images), labels)
+            with threads(1 if self._boundary == HEAD else None):
+                sums += self._step(tensors, torch.from_numpy(labels).to(self._device))
             pictures += len(labels)
             on_step(len(labels))
         objective, loss, right = (sums / max(pictures, 1)).tolist()
         return EpochResult(objective, loss, right, pictures)
 
-    def predict(self, batches: Iterable[Batch]) -> NDArray[np.float32]:
-        self._model.eval()
-        # So that a finished model, which has no phase, predicts the same once it is loaded again.
-        self._layer_precision.remove()
+    def predict(self, batches: Iterable[Batch | Encoded]) -> NDArray[np.float32]:
         outputs = [np.empty((0, len(self._classes)), np.float32)]
-        with torch.inference_mode(), autocast(self._device, self._precision):
-            for batch in batches:
-                logits = self._model(self._to_device(batch.images))
-                outputs.append(F.log_softmax(logits, dim=1).cpu().numpy())
+        self._model.eval()
+        for boundary, group in groupby(batches, _boundary_of):
+            boundary = boundary or self._boundary
+            for tensors, _ in self._activations(group, boundary):
+                with torch.inference_mode(), autocast(self._device, self._precision):
+                    outputs.append(F.log_softmax(self._tail(tensors, boundary), dim=1).cpu().numpy())
         return np.concatenate(outputs)
 
     def snapshot(self) -> Snapshot:
@@ -153,13 +173,13 @@ class TorchBackend:
         }
         save_model(self._model, manifest, folder)
 
-    def _step(self, images: Tensor, labels: Tensor) -> Tensor:
+    def _step(self, tensors: Tensors, labels: Tensor) -> Tensor:
         """One step. Objective and loss, each times the pictures, and how many were named right: float64 [3], on the device."""
         assert self._optimizer is not None
-        # On a CPU the layers set their own precision: see LayerPrecision.
+        # On a CPU bfloat16 slows the backward pass of depthwise convolutions down: docs/decisions/0005-precision-on-a-cpu.md.
         precision: Precision = "float32" if self._device.type == "cpu" else self._precision
         with autocast(self._device, precision):
-            logits = self._model(images)
+            logits = self._tail(tuple(tensor.float() for tensor in tensors), self._boundary)
         objective = self._objective(logits, labels)
         self._optimizer.zero_grad(set_to_none=True)
         objective.backward()  # type: ignore[no-untyped-call]
@@ -178,12 +198,87 @@ class TorchBackend:
         weights = self._class_weights[labels]
         return (losses * weights).sum() / weights.sum()
 
-    def _to_device(self, images: NDArray[np.uint8]) -> Tensor:
-        """uint8 [B, S, S, 3], RGB, to normalised float32 [B, 3, S, S] in the network's channel order, channels last."""
-        pixels = torch.from_numpy(images).to(self._device, non_blocking=True).permute(0, 3, 1, 2)
-        if self._order != [0, 1, 2]:
-            pixels = pixels[:, self._order]
-        return pixels.float().div_(255).sub_(self._mean).div_(self._std)
+    def _activations(self, batches: Iterable[Batch | Encoded], boundary: str) -> Iterator[tuple[Tensors, NDArray[np.int64]]]:
+        """What crosses a boundary, or normalised pictures where nothing is frozen, with labels; in order."""
+        for start, group in groupby(batches, _boundary_of):
+            labels: deque[NDArray[np.int64]] = deque()
 
-    def _per_channel(self, values: list[float]) -> Tensor:
-        return torch.tensor(values, device=self._device).view(1, 3, 1, 1)
+            values = _values(group, labels)
+            for tensors in self._way(start, boundary)(values):
+                yield tensors, labels.popleft()
+
+    def _way(self, start: str | None, boundary: str) -> Callable[[Iterable[tuple[NDArray[Any], ...]]], Iterable[Tensors]]:
+        """From pictures (None) or activations at one boundary to those at another."""
+        if start == boundary:
+            return lambda batches: (tuple(to_tensor(value).to(self._device) for value in values) for values in batches)
+        if self._split(boundary).prefix is None:
+            return lambda batches: (
+                (normalised(to_tensor(images).to(self._device, non_blocking=True), self._contract),) for (images,) in batches
+            )
+        return self._prefix(boundary, start).run
+
+    def _tail(self, tensors: Tensors, boundary: str) -> Tensor:
+        """Logits, from activations at a boundary, or from pictures where nothing is frozen."""
+        parts = self._split(boundary)
+        if parts.prefix is None:
+            logits: Tensor = self._model(*tensors)
+            return logits
+        return self._model.classify(parts.suffix(*tensors) if parts.suffix is not None else tensors[0])
+
+    def _split(self, boundary: str) -> Parts:
+        """The network cut at a boundary; not cut where nothing is frozen, or where it can't be traced."""
+        if boundary not in self._parts:
+            frozen, _ = self._network.split(boundary)
+            self._parts[boundary] = Parts(None, None)
+            if frozen and self._traced is not None:
+                self._parts[boundary] = self._cut(self._traced, boundary)
+        return self._parts[boundary]
+
+    def _cut(self, graph: fx.GraphModule, boundary: str) -> Parts:
+        frozen, trainable = self._network.split(boundary)
+        with modes_kept(self._model):
+            set_training_mode(self._model, frozen, freeze_statistics=True)
+            return split(graph, trainable)
+
+    @cached_property
+    def _traced(self) -> fx.GraphModule | None:
+        return trace(self._model.base, self._contract.side_px)
+
+    def _prefix(self, boundary: str, start: str | None) -> Prefix:
+        """The frozen part as it is now, from pictures (None) or from a lower boundary."""
+        known, weights = self._prefixes.get((boundary, start)), self._hash(boundary)
+        if known is None or known[0] != weights:
+            part = self._split(boundary).prefix
+            if start is not None:
+                lower = self._split(start).suffix
+                assert lower is not None
+                part = self._cut(lower, boundary).prefix
+            assert part is not None
+            contract = self._contract if start is None else None
+            known = weights, Prefix(part, contract, self._precision, self._device)
+            self._prefixes[boundary, start] = known
+        return known[1]
+
+    def _hash(self, boundary: str) -> str:
+        """Of all tensors before a boundary."""
+        frozen = self._network.split(boundary)[0]
+        tensors = [tensor for layer in frozen for tensor in own_tensors(module_at(self._model, layer))]
+        versions = [tensor._version for tensor in tensors]  # counts changes in place
+        known = self._hashes.get(boundary)
+        if known is None or known[0] != versions:
+            digest = hashlib.blake2b(digest_size=16)
+            for tensor in tensors:
+                digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+            known = self._hashes[boundary] = versions, digest.hexdigest()
+        return known[1]
+
+
+def _values(batches: Iterable[Batch | Encoded], labels: deque[NDArray[np.int64]]) -> Iterator[tuple[NDArray[Any], ...]]:
+    """The arrays of batches; their labels go to `labels` as they are taken."""
+    for batch in batches:
+        labels.append(batch.labels)
+        yield (batch.images,) if isinstance(batch, Batch) else batch.activations
+
+
+def _boundary_of(batch: Batch | Encoded) -> str | None:
+    return batch.boundary if isinstance(batch, Encoded) else None

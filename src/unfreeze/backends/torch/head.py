@@ -42,8 +42,11 @@ class FineTuned(nn.Module):
         self.new_head = new_head
 
     def forward(self, images: Tensor) -> Tensor:
-        features = self.base(images)
-        with torch.autocast(images.device.type, enabled=False):
+        return self.classify(self.base(images))
+
+    def classify(self, features: Tensor) -> Tensor:
+        """Logits, from pooled features [B, F]."""
+        with torch.autocast(features.device.type, enabled=False):
             logits: Tensor = self.new_head(features.float())
         return logits
 

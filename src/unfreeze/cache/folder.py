@@ -1,0 +1,170 @@
+"""The person's cache folder: what lies in it, and what leaves when it is full.
+
+activations/<key>/                  a store: see `store.py`
+carried-over/<network>.{json,keras} a network of PyTorch's in TensorFlow: see `backends/tensorflow/carried.py`
+scans.sqlite                        what scans found: see `data/index.py`
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import filelock
+import platformdirs
+
+from unfreeze.cache.store import DESCRIPTION, LOCK
+
+VARIABLE = "UNFREEZE_CACHE"
+ACTIVATIONS, CARRIED_OVER, SCANS_KIND = "activations", "carried-over", "scans"
+SCANS = "scans.sqlite"
+_LEAVING = "leaving-"
+
+
+def cache_folder() -> Path:
+    """`UNFREEZE_CACHE`, or the system's folder for caches; it needn't exist yet."""
+    chosen = os.environ.get(VARIABLE)
+    return Path(chosen) if chosen else platformdirs.user_cache_path("unfreeze")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Something in a cache folder that can be deleted on its own.
+
+    Attributes:
+        kind: `activations`, `carried-over` or `scans`.
+        description: what it is, in words.
+        paths: its folder, or its files.
+        size: in bytes.
+        last_used: seconds since 1970.
+    """
+
+    kind: str
+    description: str
+    paths: tuple[Path, ...]
+    size: int
+    last_used: float
+
+
+def entries(folder: Path) -> list[Entry]:
+    """What lies in a cache folder, least recently used first. What is unknown there is left out."""
+    found = [*_stores(folder), *_carried_over(folder), *_scans(folder)]
+    return sorted(found, key=lambda entry: entry.last_used)
+
+
+def delete(entry: Entry) -> bool:
+    """Deletes it, unless a process uses it or it can't be deleted. True where it is gone."""
+    if entry.kind == ACTIVATIONS:
+        return _delete_store(entry.paths[0])
+    try:
+        for path in entry.paths:
+            path.unlink(missing_ok=True)
+    except OSError:
+        return False
+    return True
+
+
+def room(folder: Path, limit: int) -> int:
+    """How many bytes of activations can be added to a cache folder, if all that is in it may leave.
+
+    Args:
+        limit: the most it may hold.
+    """
+    kept = sum(entry.size for entry in entries(folder) if entry.kind == ACTIVATIONS)
+    return min(limit, kept + _free(folder))
+
+
+def make_room(folder: Path, needed: int, limit: int, keep: Path) -> bool:
+    """Deletes activations, least recently used first, until `needed` bytes more fit.
+
+    Args:
+        limit: the most that the folder's activations may take.
+        keep: a store that stays.
+
+    Returns:
+        Whether they fit now.
+    """
+    stores = [entry for entry in entries(folder) if entry.kind == ACTIVATIONS]
+    kept = sum(entry.size for entry in stores)
+    for entry in stores:
+        if kept + needed <= limit and needed <= _free(folder):
+            break
+        if entry.paths[0] != keep and delete(entry):
+            kept -= entry.size
+    return kept + needed <= limit and needed <= _free(folder)
+
+
+def _free(folder: Path) -> int:
+    # A disk that is filled to the last byte harms everything else on it.
+    return int(0.9 * shutil.disk_usage(_nearest(folder)).free)
+
+
+def _nearest(folder: Path) -> Path:
+    """The folder, or the nearest one above it that is there."""
+    return next(path for path in (folder.absolute(), *folder.absolute().parents) if path.is_dir())
+
+
+def _stores(folder: Path) -> Iterator[Entry]:
+    for path in sorted((folder / ACTIVATIONS).glob("*")):
+        if path.name.startswith(_LEAVING):  # what was left of one when its deletion was interrupted
+            shutil.rmtree(path, ignore_errors=True)
+            continue
+        with contextlib.suppress(OSError):  # another process is deleting it
+            used = (path / DESCRIPTION).stat().st_mtime if (path / DESCRIPTION).is_file() else path.stat().st_mtime
+            size = sum(file.stat().st_size for file in path.iterdir())
+            yield Entry(ACTIVATIONS, _words(path / DESCRIPTION), (path,), size, used)
+
+
+def _words(description: Path) -> str:
+    try:
+        values: dict[str, Any] = json.loads(description.read_text(encoding="utf-8"))
+        return str(values["words"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return "unknown activations"
+
+
+def _carried_over(folder: Path) -> Iterator[Entry]:
+    for path in sorted((folder / CARRIED_OVER).glob("*.keras")):
+        files = tuple(file for file in (path, path.with_suffix(".json")) if file.is_file())
+        facts = [file.stat() for file in files]
+        used = max(max(fact.st_mtime, fact.st_atime) for fact in facts)
+        yield Entry(CARRIED_OVER, f"{path.stem}, in TensorFlow", files, sum(fact.st_size for fact in facts), used)
+
+
+def _scans(folder: Path) -> Iterator[Entry]:
+    files = tuple(sorted(folder.glob(f"{SCANS}*")))
+    if files:
+        facts = [file.stat() for file in files]
+        size, used = sum(fact.st_size for fact in facts), max(fact.st_mtime for fact in facts)
+        yield Entry(SCANS_KIND, "what is known of pictures that were scanned", files, size, used)
+
+
+def _delete_store(path: Path) -> bool:
+    for lock in path.glob(f"*{LOCK}"):
+        if _is_held(lock):
+            return False
+    # Renamed first, so that no process finds half of it.
+    leaving = path.with_name(f"{_LEAVING}{uuid.uuid4().hex}")
+    try:
+        path.rename(leaving)
+    except OSError:
+        return False
+    shutil.rmtree(leaving, ignore_errors=True)
+    return True
+
+
+def _is_held(lock: Path) -> bool:
+    try:
+        with filelock.FileLock(lock).acquire(blocking=False):
+            return False
+    except filelock.Timeout:
+        return True
+    except OSError:
+        return False

@@ -1,0 +1,174 @@
+"""A store of rows by key: the activations that one frozen part gives for views of pictures.
+
+    <store>/store.json       what the rows are
+    <store>/<id>.rows        a segment: rows of the same size, one after another
+    <store>/<id>.index       for each of them, in the same order: its key and its checksum
+    <store>/<id>.lock        held by a process that uses the store
+
+A process writes segments of its own only, so that any number can use one store at once; rows that two of them make at the same
+time are kept twice. An index is written after its rows are on the disk, so what a killed process leaves is whole.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import uuid
+import zlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import filelock
+import numpy as np
+from numpy.typing import NDArray
+
+from unfreeze.errors import StorageError
+from unfreeze.files import make_folder, write_json
+
+DESCRIPTION, ROWS, INDEX, LOCK = "store.json", ".rows", ".index", ".lock"
+# The two halves of a row's key, and the CRC-32 of its bytes.
+_ENTRY = np.dtype([("first", "<u8"), ("second", "<u8"), ("crc", "<u4")])
+# Rows after which a fill is made safe, so that a killed one goes on from there.
+_COMMIT_ROWS = 1024
+
+# 16 bytes each: uint64 [N, 2].
+Keys = NDArray[np.uint64]
+
+
+class Store:
+    """Rows by key, memory-mapped. To be closed.
+
+    Args:
+        folder: is made where it isn't there.
+        row_bytes: the size of a row.
+        description: what the rows are, as plain values, for whoever lists the cache.
+
+    Raises:
+        StorageError: the folder can't be made or written to.
+    """
+
+    def __init__(self, folder: Path, row_bytes: int, description: dict[str, Any]) -> None:
+        make_folder(folder)
+        self._folder, self._row_bytes = folder, row_bytes
+        self._lock = filelock.FileLock(folder / f"{uuid.uuid4().hex}{LOCK}")
+        try:
+            self._lock.acquire(blocking=False)
+            if not (folder / DESCRIPTION).is_file():
+                write_json(folder / DESCRIPTION, description | {"row_bytes": row_bytes})
+            os.utime(folder / DESCRIPTION)  # when it was last used
+        except OSError as error:
+            raise StorageError(f"{folder}: can't be written to ({error.strerror or error})") from None
+        self._segments: list[NDArray[np.uint8]] = []
+        self._entries = np.empty(0, _ENTRY)  # sorted by their first half
+        self._places = np.empty((0, 2), np.int64)  # segment and row of each entry
+        self._whole = np.empty(0, bool)  # whether its bytes were held against its checksum
+        for path in sorted(folder.glob(f"*{INDEX}")):
+            self._add_segment(path.with_suffix(""), whole=False)
+
+    def close(self) -> None:
+        """Lets others delete the store."""
+        self._segments = []
+        self._lock.release()
+        with contextlib.suppress(OSError):
+            Path(self._lock.lock_file).unlink(missing_ok=True)
+
+    def has(self, keys: Keys) -> NDArray[np.bool_]:
+        """bool [N]: which keys have a row. One whose bytes aren't those that were written counts as none."""
+        while True:
+            found = self._find(keys)
+            damaged = [entry for entry in np.unique(found[found >= 0]) if not self._is_whole(entry)]
+            if not damaged:
+                return found >= 0
+            self._forget(damaged)  # there may be another row of the same key
+
+    def lists(self, keys: Keys) -> NDArray[np.bool_]:
+        """bool [N]: as `has`, without looking at the rows."""
+        return self._find(keys) >= 0
+
+    def read(self, keys: Keys) -> NDArray[np.uint8]:
+        """uint8 [N, row_bytes]: the rows of keys that `has` has."""
+        places = self._places[self._find(keys)]
+        rows = np.empty((len(keys), self._row_bytes), np.uint8)
+        for segment in np.unique(places[:, 0]):
+            chosen = places[:, 0] == segment
+            rows[chosen] = self._segments[segment][places[chosen, 1]]
+        return rows
+
+    def append(self, batches: Iterable[tuple[Keys, NDArray[np.uint8]]]) -> None:
+        """Adds rows, uint8 [B, row_bytes] with their keys, as they come. What came before an error is kept.
+
+        Raises:
+            OSError: the disk is full, or the folder is gone.
+        """
+        segment = self._folder / uuid.uuid4().hex
+        rows_path, index_path = segment.with_suffix(ROWS), segment.with_suffix(INDEX)
+        try:
+            with rows_path.open("xb") as rows_file, index_path.open("xb") as index_file:
+                waiting: list[NDArray[Any]] = []
+                try:
+                    for keys, rows in batches:
+                        rows_file.write(np.ascontiguousarray(rows).data)
+                        waiting.append(_entries(keys, rows))
+                        if sum(map(len, waiting)) >= _COMMIT_ROWS:
+                            _commit(rows_file, index_file, waiting)
+                finally:
+                    _commit(rows_file, index_file, waiting)
+        finally:
+            if index_path.is_file():
+                self._add_segment(segment, whole=True)
+
+    def _find(self, keys: Keys) -> NDArray[np.int64]:
+        """The entry of each key, or -1."""
+        if not len(self._entries):
+            return np.full(len(keys), -1, np.int64)
+        entry = np.searchsorted(self._entries["first"], keys[:, 0])
+        entry = np.minimum(entry, len(self._entries) - 1)
+        same = (self._entries["first"][entry] == keys[:, 0]) & (self._entries["second"][entry] == keys[:, 1])
+        return np.where(same, entry, -1)
+
+    def _is_whole(self, entry: int) -> bool:
+        if not self._whole[entry]:
+            segment, row = self._places[entry]
+            self._whole[entry] = zlib.crc32(self._segments[segment][row]) == self._entries["crc"][entry]
+        return bool(self._whole[entry])
+
+    def _forget(self, entries: list[int]) -> None:
+        self._entries, self._whole = np.delete(self._entries, entries), np.delete(self._whole, entries)
+        self._places = np.delete(self._places, entries, axis=0)
+
+    def _add_segment(self, segment: Path, whole: bool) -> None:
+        """Takes in a segment, as far as its index and its rows go."""
+        try:
+            written = segment.with_suffix(INDEX).read_bytes()
+            entries = np.frombuffer(written[: len(written) // _ENTRY.itemsize * _ENTRY.itemsize], _ENTRY)
+            count = min(len(entries), segment.with_suffix(ROWS).stat().st_size // self._row_bytes)
+            if not count:
+                return
+            rows = np.memmap(segment.with_suffix(ROWS), np.uint8, "r", shape=(count, self._row_bytes))
+        except OSError:  # another process is deleting it
+            return
+        self._segments.append(rows)
+        places = np.stack([np.full(count, len(self._segments) - 1), np.arange(count)], axis=1)
+        entries = np.concatenate([self._entries, entries[:count]])
+        order = np.argsort(entries["first"], kind="stable")
+        self._entries = entries[order]
+        self._places = np.concatenate([self._places, places])[order]
+        self._whole = np.concatenate([self._whole, np.full(count, whole)])[order]
+
+
+def _entries(keys: Keys, rows: NDArray[np.uint8]) -> NDArray[Any]:
+    entries = np.empty(len(keys), _ENTRY)
+    entries["first"], entries["second"] = keys[:, 0], keys[:, 1]
+    entries["crc"] = [zlib.crc32(row) for row in rows]
+    return entries
+
+
+def _commit(rows: BinaryIO, index: BinaryIO, waiting: list[NDArray[Any]]) -> None:
+    """The rows to the disk, then the entries that vouch for them."""
+    if waiting:
+        rows.flush()
+        os.fsync(rows.fileno())
+        index.write(np.concatenate(waiting).tobytes())
+        index.flush()
+        waiting.clear()

@@ -1,0 +1,71 @@
+"""The cache changes nothing but time: a run from it and a run without it, over every boundary of three families of networks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from support.folders import class_folder
+from unfreeze.api.preparation import prepare
+from unfreeze.recipe.recipe import (
+    Augment,
+    Head,
+    HeadOnly,
+    Imbalance,
+    Input,
+    Recipe,
+    Schedule,
+    Unfreeze,
+    Unfrozen,
+)
+from unfreeze.training.feeding import Feeding
+from unfreeze.training.loop import Silent, train_plan
+
+STAGES = 5
+
+# Each step unfreezes one stage more, until all train.
+RECIPE = Recipe(
+    weights="none",
+    precision="float32",
+    strategy="gradual",
+    unfreeze=Unfreeze(stages=STAGES),
+    input=Input(side_px=32),
+    head=Head(dropout=0.5),
+    head_only=HeadOnly(epochs=2, schedule=Schedule(name="constant")),
+    unfrozen=Unfrozen(epochs=1, schedule=Schedule(name="constant")),
+)
+# timm's own networks for tests: whole families, small. Each with other things on; augmentation and dropout always.
+FAMILIES: dict[str, dict[str, Any]] = {
+    "test_resnet": {"imbalance": Imbalance(class_weights="balanced"), "augment": Augment(views=2)},
+    "test_efficientnet": {
+        "imbalance": Imbalance(oversample=True), "unfreeze": Unfreeze(stages=STAGES, batchnorm="update"),
+    },
+    "test_convnext": {"imbalance": Imbalance(class_weights={"cat": 2.0, "dog": 1.0}), "augment": Augment(views=1)},
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return class_folder(tmp_path_factory.mktemp("pictures") / "photos", {"cat": 14, "dog": 7}, size=(40, 36))
+
+
+@pytest.mark.parametrize("framework", ["torch", "tensorflow"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_on_and_off_give_the_same_at_every_boundary(photos: Path, tmp_path: Path, family: str, framework: str) -> None:
+    results = []
+    for use in ("off", "on"):
+        changes = {"framework": framework, "model": family, "cache": {"use": use, "folder": str(tmp_path)}}
+        job = prepare(photos, RECIPE.model_copy(update=FAMILIES[family]), changes, None)
+        *frozen, whole = job.plan.phases
+        assert (len(frozen), whole.boundary) == (len(job.plan.network.stages) - 1, "stem")
+        assert [cache.training for cache in job.plan.cache] == [use == "on"] * len(frozen) + [False]
+        with Feeding(job.loader, job.backend, job.plan, job.cache) as feeding:
+            outcome = train_plan(job.plan, job.backend, feeding, Silent())
+        losses = [(record.train_loss, record.val_loss) for record in outcome.history]
+        results.append((losses, job.backend.predict(job.loader.evaluation("test"))))
+    (losses, predicted), (their_losses, their_predicted) = results
+    np.testing.assert_allclose(their_losses, losses, rtol=2e-4)
+    np.testing.assert_allclose(np.exp(their_predicted), np.exp(predicted), atol=2e-4)
