@@ -1,0 +1,1 @@
+"""One file per tool that unfreeze is compared with, each written as that tool's own documentation writes it."""
