@@ -14,6 +14,8 @@ with contextlib.suppress(ImportError):
 # No test may wait for a hub that can't be reached, or fetch from one that can.
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
+# Threads that share so little work wait for each other longer than they compute.
+os.environ["OMP_NUM_THREADS"] = "1"
 # Converting a network takes longer than computing the few pictures of a test; those of the engine switch it on.
 os.environ["UNFREEZE_ENGINE"] = "off"
 

@@ -61,7 +61,7 @@ class _Planner:
     def _weigh(self, number: int, identity: dict[str, str]) -> PhaseCache:
         boundary = self._phases[number].boundary
         need = self._need(number, identity)
-        if not need.missing + need.missing_validation:
+        if not need.absent:
             reason = "all of it is there already"
             return PhaseCache(
                 boundary=boundary,
@@ -74,9 +74,9 @@ class _Planner:
         speeds = self._speeds.of(boundary)
         without, kept = speeds.without(need), speeds.kept(need)
         free = room(self._place.folder, self._place.limit)
-        training = kept.training < without.training and need.missing * speeds.row_bytes <= free
-        free -= need.missing * speeds.row_bytes if training else 0
-        validation = kept.validation < without.validation and need.missing_validation * speeds.row_bytes <= free
+        training = kept.training < without.training and need.absent * speeds.row_bytes <= free
+        fits = training or need.missing_validation * speeds.row_bytes <= free
+        validation = kept.validation < without.validation and fits
         return PhaseCache(
             boundary=boundary,
             training=training,
@@ -110,6 +110,7 @@ class _Planner:
             rows=len(turns) * distinct,
             missing=sum(count for turn, count in lacking.items() if turn not in filled),
             rows_validation=len(validated),
+            absent=sum(lacking.values()) + lacking_validation,
             missing_validation=0 if any(self.planned[other].validation for other in above) else lacking_validation,
         )
 
@@ -120,7 +121,7 @@ class _Planner:
 
 def _reason(training: bool, validation: bool, would_save: bool, need: Need) -> str:
     if training:
-        return "saves time"
+        return "saves time" if need.missing or not need.absent else "saves time; computed on the way by an earlier phase"
     if would_save:
         return "there is no room for it"
     once = need.shown <= need.rows

@@ -30,7 +30,8 @@ class Need:
     Attributes:
         shown, validated: training and validation pictures in all its epochs, repeats counted.
         rows, rows_validation: different views of pictures among them.
-        missing, missing_validation: of these, the ones whose activations aren't there yet.
+        missing, missing_validation: of these, the ones whose activations the phase has to compute.
+        absent: how many aren't there now; those that an earlier phase will have computed count too.
     """
 
     shown: int
@@ -39,6 +40,7 @@ class Need:
     rows_validation: int
     missing: int
     missing_validation: int
+    absent: int
 
 
 class Seconds(NamedTuple):

@@ -20,6 +20,7 @@ from unfreeze.backends.tensorflow.freezing import Parts, freeze, layers_at, spli
 from unfreeze.backends.tensorflow.machine import choose_device, choose_precision, compute_in, name_device
 from unfreeze.backends.tensorflow.networks import make_model
 from unfreeze.backends.tensorflow.optimizers import PhaseOptimizer
+from unfreeze.backends.tensorflow.precision import train_depthwise_in_float32
 from unfreeze.backends.tensorflow.prefix import Prefix, Tensors, engine_for, normalised, to_array, to_tensor
 from unfreeze.backends.tensorflow.storage import read_model, save_model
 from unfreeze.data.load import Batch
@@ -100,8 +101,10 @@ class TensorFlowBackend:
         variables = freeze(self._model, *self._network.split(phase.boundary), self._network, statistics_stay)
         with tf.device(self._device):
             self._optimizer = PhaseOptimizer(phase.optimizer, variables, self._optimizer)
-        # On a CPU bfloat16 slows the backward pass of many convolutions down; the frozen prefix, which has none, is copied.
-        compute_in(self._model, self._precision if self._device != "/CPU:0" else "float32")
+        if self._device == "/CPU:0" and self._precision == "bfloat16":
+            train_depthwise_in_float32(self._model)
+        else:
+            compute_in(self._model, self._precision)
         self._step = self._compile_step(variables, self._optimizer, loss)
 
     def finish(self) -> None:

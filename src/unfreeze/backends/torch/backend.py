@@ -23,6 +23,7 @@ from unfreeze.backends.torch.head import FineTuned
 from unfreeze.backends.torch.machine import autocast, choose_device, choose_precision, name_device, threads
 from unfreeze.backends.torch.networks import make_model
 from unfreeze.backends.torch.optimizers import make_optimizer, set_rate
+from unfreeze.backends.torch.precision import train_depthwise_in_float32
 from unfreeze.backends.torch.prefix import Prefix, Tensors, engine_for, normalised, to_array, to_tensor
 from unfreeze.backends.torch.storage import read_model, save_model
 from unfreeze.backends.torch.tracing import modes_kept, trace
@@ -68,6 +69,8 @@ class TorchBackend:
         self._device = choose_device(recipe.device)
         self._precision = choose_precision(recipe.precision, self._device)
         self._model: FineTuned = model.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if self._device.type == "cpu" and self._precision == "bfloat16":
+            train_depthwise_in_float32(self._model.base)
         self._network, self._classes, self._recipe = network, classes, recipe
         asked = recipe.input.side_px
         self._contract = network.contract if asked == "auto" else network.contract.with_side(asked)
@@ -176,10 +179,8 @@ class TorchBackend:
     def _step(self, tensors: Tensors, labels: Tensor) -> Tensor:
         """One step. Objective and loss, each times the pictures, and how many were named right: float64 [3], on the device."""
         assert self._optimizer is not None
-        # On a CPU bfloat16 slows the backward pass of depthwise convolutions down: docs/decisions/0005-precision-on-a-cpu.md.
-        precision: Precision = "float32" if self._device.type == "cpu" else self._precision
-        with autocast(self._device, precision):
-            logits = self._tail(tuple(tensor.float() for tensor in tensors), self._boundary)
+        with autocast(self._device, self._precision):
+            logits = self._tail(tensors, self._boundary)
         objective = self._objective(logits, labels)
         self._optimizer.zero_grad(set_to_none=True)
         objective.backward()  # type: ignore[no-untyped-call]

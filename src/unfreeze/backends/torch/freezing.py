@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, fx, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from unfreeze.backends.torch.head import FineTuned
-from unfreeze.backends.torch.machine import autocast
 from unfreeze.backends.torch.stages import NEW_HEAD
 from unfreeze.backends.torch.tracing import value_of
 from unfreeze.recipe.network import Layer
@@ -194,44 +191,3 @@ def _cloned(graph: fx.Graph, node: fx.Node) -> fx.Node:
     clone = graph.call_method("clone", (node,))
     clone.meta = dict(node.meta)
     return clone
-
-
-class LayerPrecision:
-    """On a CPU, frozen layers compute in bfloat16 and trainable ones in float32.
-
-    bfloat16 speeds up the forward pass of convolutions and slows down the backward pass of the depthwise ones (measured:
-    docs/decisions/0005-precision-on-a-cpu.md), and the frozen prefix has a forward pass only.
-    """
-
-    def __init__(self) -> None:
-        self._hooks: list[torch.utils.hooks.RemovableHandle] = []
-
-    def remove(self) -> None:
-        """Lets all layers compute as they would."""
-        for hook in self._hooks:
-            hook.remove()
-        self._hooks = []
-
-    def apply(self, model: FineTuned, frozen: Iterable[Layer], trainable: Iterable[Layer]) -> None:
-        """Sets the precision of each layer; replaces what an earlier call set."""
-        self.remove()
-        self._hooks = [hook for layer in frozen for hook in _compute_in_bfloat16(module_at(model, layer))]
-        self._hooks += [module_at(model, layer).register_forward_pre_hook(_inputs_to_float32) for layer in trainable]
-
-
-def _compute_in_bfloat16(module: nn.Module) -> list[torch.utils.hooks.RemovableHandle]:
-    entered: list[contextlib.AbstractContextManager[None]] = []
-
-    def enter(*_: object) -> None:
-        context = autocast(torch.device("cpu"), "bfloat16")
-        context.__enter__()
-        entered.append(context)
-
-    def leave(*_: object) -> None:
-        entered.pop().__exit__(None, None, None)
-
-    return [module.register_forward_pre_hook(enter), module.register_forward_hook(leave, always_call=True)]
-
-
-def _inputs_to_float32(_: nn.Module, inputs: tuple[object, ...]) -> tuple[object, ...]:
-    return tuple(value.float() if isinstance(value, Tensor) and value.is_floating_point() else value for value in inputs)
