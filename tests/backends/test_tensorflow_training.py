@@ -18,7 +18,7 @@ from unfreeze.backends.tensorflow import load_model, open_network
 from unfreeze.backends.tensorflow.backend import TensorFlowBackend
 from unfreeze.backends.tensorflow.batchnorm import MovingVariances
 from unfreeze.backends.tensorflow.folding import Folded
-from unfreeze.backends.tensorflow.freezing import freeze
+from unfreeze.backends.tensorflow.freezing import freeze, split
 from unfreeze.backends.tensorflow.head import add_head
 from unfreeze.backends.tensorflow.optimizers import PhaseOptimizer
 from unfreeze.backends.torch.optimizers import make_optimizer, set_rate
@@ -187,37 +187,38 @@ def test_the_parts_make_the_whole_at_any_boundary(boundary: str) -> None:
     """Also inside a residual block, where two tensors cross."""
     backend, _ = opened()
     frozen, trainable = backend.network.split(boundary)
-    parts = freeze(backend._model, frozen, trainable, backend.network, freeze_statistics=False)
+    variables = freeze(backend._model, frozen, trainable, backend.network, freeze_statistics=False)
+    parts = split(backend._model, trainable, backend.network)
     images = np.random.default_rng(0).normal(size=(2, 32, 32, 3)).astype("f4")
     values = images
-    for part in (parts.prefix, parts.suffix, parts.head):
+    for part in (parts.prefix, parts.suffix):
         values = part(values, training=False) if part is not None else values
     assert np.asarray(values).tobytes() == np.asarray(backend._model(images, training=False)).tobytes()
-    assert {id(weight) for weight in parts.variables} == {id(weight) for weight in backend._model.trainable_weights}
-    inside = [weight for part in (parts.suffix, parts.head) if part for weight in part.trainable_weights]
-    assert {id(weight) for weight in parts.variables} == {id(weight) for weight in inside}
+    assert parts.suffix is not None
+    assert {id(weight) for weight in variables} == {id(weight) for weight in backend._model.trainable_weights}
+    assert {id(weight) for weight in variables} == {id(weight) for weight in parts.suffix.trainable_weights}
     assert parts.prefix is None or not parts.prefix.trainable_weights
 
 
-def test_one_trace_a_phase_and_one_for_predictions(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_trace_a_phase_for_training_and_one_for_predictions(monkeypatch: pytest.MonkeyPatch) -> None:
     traces: list[str] = []
-    whole = TensorFlowBackend._normalised
+    whole = TensorFlowBackend._given
 
-    def counted(backend: TensorFlowBackend, images: Any) -> Any:
-        traces.append(str(images.shape))  # runs while tracing only
-        return whole(backend, images)
+    def counted(backend: TensorFlowBackend, tensors: Any, *more: Any) -> Any:
+        traces.append(str(tensors))  # runs while tracing only
+        return whole(backend, tensors, *more)
 
-    monkeypatch.setattr(TensorFlowBackend, "_normalised", counted)
+    monkeypatch.setattr(TensorFlowBackend, "_given", counted)
     backend, phases = opened(strategy="fine-tune-top")
     for phase in phases:
         backend.start_phase(phase, LossSettings())
         for size in (4, 3):
             backend.train_epoch(batches(size=size), lambda _: 1e-3, lambda _: None)
             backend.predict(batches(size=size))
-    assert len(traces) == len(phases) + 1
+    assert len(traces) == 2 * len(phases)
 
 
-def test_frozen_layers_compute_in_bfloat16_and_trainable_ones_and_the_head_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dense_layers_compute_in_bfloat16_and_depthwise_ones_that_train_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
     backend, phases = opened(precision="bfloat16")
     seen: dict[str, str] = {}
     whole = keras.layers.Layer.__call__
@@ -230,10 +231,17 @@ def test_frozen_layers_compute_in_bfloat16_and_trainable_ones_and_the_head_in_fl
 
     monkeypatch.setattr(keras.layers.Layer, "__call__", noted)
     seen.clear()
-    backend.start_phase(phases[-1], LossSettings())  # which traces
-    frozen, trainable = backend.network.split(phases[-1].boundary)
-    assert {seen[layer.path] for layer in frozen if layer.path in seen} == {"bfloat16"}
-    assert {seen[layer.path] for layer in trainable} == {"float32"}
+    backend.start_phase(phases[-1], LossSettings())  # which traces the part that trains
+    kinds = {layer.name: type(layer) for layer in backend._model.layers}
+    _, trainable = backend.network.split(phases[-1].boundary)
+    dense = {layer.path for layer in trainable if kinds[layer.path] is keras.layers.Conv2D}
+    assert dense
+    assert {seen[path] for path in dense} == {"bfloat16"}
+    assert {seen[layer.path] for layer in trainable if layer.path not in dense} == {"float32"}
+    seen.clear()
+    backend.train_epoch(batches(), lambda _: 1e-3, lambda _: None)  # which traces the frozen part
+    frozen = {layer.path for layer in backend.network.split(phases[-1].boundary)[0]}
+    assert {seen[path] for path in frozen if path in seen} == {"bfloat16"}
     assert all(weight.dtype == "float32" for weight in backend._model.weights)
 
 
@@ -263,6 +271,7 @@ def test_a_network_of_keras_applications_keeps_its_frozen_bytes_and_predicts_the
     moved = {name.rpartition(".")[0] for name in before if before[name].tobytes() != after[name].tobytes()}
     assert moved
     assert not moved & frozen
+    backend.finish()
     logs = backend.predict(batches())
     backend.save_model(tmp_path / "model")
     assert load_model(tmp_path / "model", "auto", precision).predict(batches()).tobytes() == logs.tobytes()

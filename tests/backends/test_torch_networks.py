@@ -15,6 +15,7 @@ from PIL import Image
 from sklearn.datasets import load_sample_images
 
 from unfreeze.backends.torch import bundled, check, list_models, open_network
+from unfreeze.backends.torch.backend import TorchBackend
 from unfreeze.backends.torch.networks import open_base
 from unfreeze.data.load import Batch
 from unfreeze.data.prepare import prepare
@@ -46,15 +47,24 @@ def test_the_bundled_contract_is_the_checkpoints() -> None:
     )
 
 
+def to_network(backend: TorchBackend, images: np.ndarray) -> torch.Tensor:
+    """What the network is given."""
+    ((tensors, _),) = backend._activations([Batch(images, np.zeros(len(images), np.int64))], "stem")
+    return tensors[0]
+
+
 @pytest.mark.parametrize("model", ["resnet18", "inception_v3", "convnext_atto", "tf_efficientnet_b0"])
 def test_pixels_reach_the_network_as_timm_would_send_them(model: str) -> None:
     backend = open_network(read_recipe(None, {"model": model, "weights": "none"}), ("a", "b"))
     config = timm.data.resolve_model_data_config(backend._model.base, use_test_size=False)
     photograph = Image.fromarray(load_sample_images().images[1])
-    ours = backend._to_device(prepare(photograph, backend.network.contract)[None].copy())[0]
+    ours = to_network(backend, prepare(photograph, backend.network.contract)[None].copy())[0]
     theirs = timm.data.create_transform(**config, is_training=False)(photograph)
-    torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-6)
-    assert backend._to_device(np.zeros((2, 64, 64, 3), np.uint8)).is_contiguous(memory_format=torch.channels_last)
+    # Resizing differs by one grey level in few values (docs/decisions/0009), and nothing else may.
+    level = 1 / 255 / min(backend.network.contract.std)
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=2.01 * level)
+    assert ((ours - theirs).abs() > 1e-6).float().mean() < 0.02
+    assert to_network(backend, np.zeros((2, 64, 64, 3), np.uint8)).is_contiguous(memory_format=torch.channels_last)
 
 
 def test_a_bgr_contract_swaps_the_channels() -> None:
@@ -63,7 +73,7 @@ def test_a_bgr_contract_swaps_the_channels() -> None:
     network = backend.network.model_copy(update={"contract": swapped})
     other = type(backend)(backend._model, network, ("a", "b"), backend._recipe)
     image = np.random.default_rng(0).integers(0, 256, (1, 8, 8, 3), dtype=np.uint8)
-    torch.testing.assert_close(other._to_device(image), backend._to_device(image)[:, [2, 1, 0]], rtol=0, atol=0)
+    torch.testing.assert_close(to_network(other, image), to_network(backend, image)[:, [2, 1, 0]], rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".pth"])

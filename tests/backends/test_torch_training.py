@@ -113,18 +113,23 @@ def test_clipping_bounds_the_step() -> None:
     assert moves[1] == pytest.approx(1e-3, rel=1e-3)
 
 
-def test_on_a_cpu_frozen_layers_compute_in_bfloat16_and_trainable_ones_in_float32() -> None:
+def test_on_a_cpu_dense_layers_train_in_bfloat16_and_depthwise_ones_in_float32() -> None:
     backend = opened(precision="bfloat16", device="cpu")
     seen: dict[str, torch.dtype] = {}
+    modules: dict[str, torch.nn.Module] = {}
     for layer in backend.network.layers:
         inside_head = layer.path.startswith("new_head")
         module = backend._model.get_submodule(layer.path if inside_head else f"base.{layer.path}")
+        modules[layer.path] = module
         module.register_forward_hook(lambda _, __, output, path=layer.path: seen.__setitem__(path, output.dtype))
     train_down_to(backend, "stage4", 1e-3)
-    frozen, trainable = backend.network.split("stage4")
-    convolutions = {layer.path for layer in frozen if layer.counts}
-    assert {seen[path] for path in convolutions} == {torch.bfloat16}
-    assert {seen[layer.path] for layer in trainable} == {torch.float32}
+    trainable = [layer.path for layer in backend.network.split("stage4")[1]]
+    convolutions = {path: modules[path] for path in trainable if isinstance(modules[path], torch.nn.Conv2d)}
+    depthwise = {path for path, module in convolutions.items() if module.groups > 1}
+    assert depthwise
+    assert {seen[path] for path in depthwise} == {torch.float32}
+    assert {seen[path] for path in convolutions.keys() - depthwise} == {torch.bfloat16}
+    assert {dtype for path, dtype in seen.items() if path.startswith("new_head")} == {torch.float32}
     assert all(parameter.dtype == torch.float32 for parameter in backend._model.parameters())
 
 
@@ -195,6 +200,7 @@ def test_a_strangers_manifest_can_not_make_timm_fetch(saved: Path, architecture:
 def test_after_a_phase_predictions_are_those_of_the_model_loaded_again(tmp_path: Path) -> None:
     backend = opened(precision="bfloat16", device="cpu")
     train_down_to(backend, "stage4", 1e-3)
+    backend.finish()
     backend.save_model(tmp_path / "model")
     again = load_model(tmp_path / "model", "cpu", "bfloat16")
     assert again.predict([batch()]).tobytes() == backend.predict([batch()]).tobytes()
