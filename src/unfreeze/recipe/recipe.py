@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 StrategyName = Literal["feature-extraction", "fine-tune-top", "full", "gradual"]
 Watched = Literal["val_loss", "val_accuracy"]
@@ -242,6 +242,12 @@ class Cache(Section):
     use: Literal["auto", "on", "off"] = "auto"
     folder: str | None = None
     limit_gb: Annotated[float, Field(gt=0)] = 20.0
+
+    @field_validator("use", mode="before")
+    @classmethod
+    def _as_yaml_reads_it(cls, value: object) -> object:
+        # YAML takes `on` and `off` for true and false.
+        return {True: "on", False: "off"}[value] if isinstance(value, bool) else value
 
 
 class Recipe(Section):

@@ -93,6 +93,7 @@ class TensorFlowBackend:
             "tensorflow": tf.__version__,
             "keras": keras.__version__,
             "threads": str(tf.config.threading.get_intra_op_parallelism_threads() or "all cores"),
+            "frozen part by": engine_for(self._device),
         }
 
     def start_phase(self, phase: Phase, loss: LossSettings) -> None:

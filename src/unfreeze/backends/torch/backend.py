@@ -103,6 +103,7 @@ class TorchBackend:
             "torchvision": torchvision.__version__,
             "timm": timm.__version__,
             "threads": str(torch.get_num_threads()),
+            "frozen part by": engine_for(self._device),
         }
 
     def start_phase(self, phase: Phase, loss: LossSettings) -> None:
