@@ -79,3 +79,11 @@ def test_random_weights_are_remarked(folder: Path) -> None:
     backend.network = backend.network.model_copy(update={"pretrained": False})
     plan = make_plan(recipe, dataset, backend)
     assert plan.remarks == ("random weights: its frozen stages know nothing, so scores say little about fine-tuning",)
+
+
+@pytest.mark.parametrize(
+    ("asked", "epochs", "views"), [("auto", 3, 8), ("auto", 40, 20), ("auto", 41, 21), (3, 40, 3), (None, 40, None)]
+)
+def test_half_as_many_views_as_epochs_and_at_least_eight(folder: Path, asked: object, epochs: int, views: int | None) -> None:
+    changes = {"strategy": "feature-extraction", "head_only.epochs": epochs, "augment.views": asked}
+    assert plan_of(folder, **changes).augment.views == views

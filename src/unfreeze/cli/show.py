@@ -78,7 +78,8 @@ def show_plan(plan: Plan) -> None:
             + ([] if plan.head.hidden else [f"dropout {plan.head.dropout:g}"]) + [f"dense {len(plan.data.classes)}"]
         ),
         "augment": f"crop from {plan.augment.crop_min_area:g} of the area, flip {'on' if plan.augment.flip else 'off'},"
-        f" rotation ±{plan.augment.rotation_degrees:g}°, jitter ±{plan.augment.jitter:g}",
+        f" rotation ±{plan.augment.rotation_degrees:g}°, jitter ±{plan.augment.jitter:g};"
+        f" {'a new view in every epoch' if plan.augment.views is None else f'{plan.augment.views} views'}",
         "imbalance": _imbalance(plan),
         "loss": f"cross-entropy, label smoothing {plan.label_smoothing:g}; best epoch by {plan.watch}",
         "batch": f"{plan.batch_size} pictures, {plan.steps_per_epoch} steps an epoch, {plan.loader_threads} loader threads",

@@ -131,7 +131,8 @@ class Loader:
         """Which turn of views an epoch shows; epochs of one turn show the same views, in another order."""
         if not self.shows_random_views:
             return 0
-        return epoch % self.augmentation.views if self.augmentation.views else epoch
+        views = self.augmentation.views
+        return epoch % views if isinstance(views, int) else epoch
 
     def evaluation_views(self, split: str) -> list[View]:
         """Every picture of a split, as it is evaluated."""

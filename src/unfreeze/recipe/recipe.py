@@ -67,7 +67,7 @@ class Augment(Section):
         rotation_degrees: rotate by up to this angle either way; 0 turns it off.
         jitter: brightness, contrast and colour scaled by a factor in 1 ± jitter; 0 turns it off.
         views: how many random views of a picture there are: epochs take them in turn, and the activation cache keeps them.
-            None draws a new one in every epoch.
+            None draws a new one in every epoch; `auto` is half as many as epochs, at least 8.
         seed: fixes the views, apart from the recipe's `seed`, so that runs of different seeds share what is cached.
     """
 
@@ -75,7 +75,7 @@ class Augment(Section):
     flip: bool = True
     rotation_degrees: Annotated[float, Field(ge=0, le=180)] = 10.0
     jitter: Annotated[float, Field(ge=0, lt=1)] = 0.2
-    views: Annotated[int, Field(ge=1)] | None = None
+    views: Annotated[int, Field(ge=1)] | Literal["auto"] | None = "auto"
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
 
 

@@ -12,11 +12,12 @@ from unfreeze.data.picture import decoding_threads
 from unfreeze.errors import RecipeError
 from unfreeze.recipe.network import Network
 from unfreeze.recipe.plan import Plan, PlannedData
-from unfreeze.recipe.recipe import Input, Recipe
+from unfreeze.recipe.recipe import Augment, Input, Recipe
 from unfreeze.recipe.strategies import make_phases, unused_keys
 from unfreeze.training.backend import Backend
 
 _BATCH_SIZE, _SMALLEST_BATCH, _STEPS_WANTED = 32, 4, 8
+_FEWEST_VIEWS = 8
 _PACKAGES = ("unfreeze", "numpy", "pillow", "grain", "scikit-learn")
 
 
@@ -34,6 +35,7 @@ def make_plan(recipe: Recipe, dataset: Dataset, backend: Backend) -> Plan:
     counts = dataset.counts()
     network = _at_planned_size(backend.network, recipe.input)
     batch_size = _batch_size(recipe.input, sum(counts["train"].values()))
+    phases = make_phases(network, recipe)
     pictures = pictures_per_epoch(counts["train"], recipe.imbalance.oversample)
     return Plan(
         strategy=recipe.strategy,
@@ -52,14 +54,14 @@ def make_plan(recipe: Recipe, dataset: Dataset, backend: Backend) -> Plan:
         ),
         batch_size=batch_size,
         loader_threads=_loader_threads(recipe.input),
-        augment=recipe.augment,
+        augment=_with_views(recipe.augment, sum(phase.epochs for phase in phases)),
         watch=recipe.watch,
         label_smoothing=recipe.label_smoothing,
         class_weights=class_weights(counts["train"], recipe.imbalance),
         oversample=recipe.imbalance.oversample,
         pictures_per_epoch=pictures,
         steps_per_epoch=_steps(pictures, batch_size),
-        phases=make_phases(network, recipe),
+        phases=phases,
         environment=_environment() | backend.environment,
         remarks=_remarks(network, recipe),
     )
@@ -80,6 +82,13 @@ def _batch_size(asked: Input, pictures: int) -> int:
         return asked.batch_size
     # A small set in few large batches would give too few steps to learn from.
     return min(_BATCH_SIZE, max(_SMALLEST_BATCH, pictures // _STEPS_WANTED))
+
+
+def _with_views(asked: Augment, epochs: int) -> Augment:
+    if asked.views != "auto":
+        return asked
+    # No worse than a new view in each of 15 epochs, and half the work: docs/decisions/0010-the-cache.md.
+    return asked.model_copy(update={"views": max(_FEWEST_VIEWS, math.ceil(epochs / 2))})
 
 
 def _steps(pictures: int, batch_size: int) -> int:

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 CONFIDENCE = 0.95
@@ -95,5 +94,7 @@ def score(log_probabilities: NDArray[np.float32], labels: NDArray[np.int64], cla
 
 def accuracy_interval(right: int, pictures: int) -> tuple[float, float]:
     """Wilson's 95 % interval (Wilson 1927; Brown, Cai & DasGupta 2001 recommend it) of `right` of `pictures`."""
+    from scipy.stats import binomtest  # late: it takes longer to import than most of what runs before it
+
     interval = binomtest(right, pictures).proportion_ci(CONFIDENCE, method="wilson")
     return float(interval.low), float(interval.high)

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from scipy.stats import binomtest
-
 from unfreeze.report.comparison.runs import ComparedRun, Picture
 
 
@@ -78,6 +76,8 @@ def _pair(first: ComparedRun, second: ComparedRun) -> Pair:
 def _disagreement(first: dict[Picture, str], second: dict[Picture, str]) -> Disagreement | None:
     if not first or first.keys() != second.keys():
         return None
+    from scipy.stats import binomtest  # late: it takes longer to import than to count
+
     right = [(named == picture.label, second[picture] == picture.label) for picture, named in first.items()]
     only_first, only_second = right.count((True, False)), right.count((False, True))
     torn = only_first + only_second
