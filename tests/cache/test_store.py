@@ -141,3 +141,14 @@ def test_a_folder_that_cant_be_made_is_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="the folder can't be made"):
         open_store(tmp_path / "file")
+
+
+def test_the_lock_of_a_killed_process_goes_and_that_of_a_running_one_stays(tmp_path: Path) -> None:
+    running = open_store(tmp_path)
+    left = tmp_path / "store" / "left.lock"
+    left.touch()
+    open_store(tmp_path).close()
+    assert not left.exists()
+    assert len(list((tmp_path / "store").glob("*.lock"))) == 1
+    running.close()
+    assert list((tmp_path / "store").glob("*.lock")) == []

@@ -17,10 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import filelock
 import platformdirs
 
-from unfreeze.cache.store import DESCRIPTION, LOCK
+from unfreeze.cache.store import DESCRIPTION, LOCK, is_held
 
 VARIABLE = "UNFREEZE_CACHE"
 ACTIVATIONS, CARRIED_OVER, SCANS_KIND = "activations", "carried-over", "scans"
@@ -148,7 +147,7 @@ def _scans(folder: Path) -> Iterator[Entry]:
 
 def _delete_store(path: Path) -> bool:
     for lock in path.glob(f"*{LOCK}"):
-        if _is_held(lock):
+        if is_held(lock):
             return False
     # Renamed first, so that no process finds half of it.
     leaving = path.with_name(f"{_LEAVING}{uuid.uuid4().hex}")
@@ -158,13 +157,3 @@ def _delete_store(path: Path) -> bool:
         return False
     shutil.rmtree(leaving, ignore_errors=True)
     return True
-
-
-def _is_held(lock: Path) -> bool:
-    try:
-        with filelock.FileLock(lock).acquire(blocking=False):
-            return False
-    except filelock.Timeout:
-        return True
-    except OSError:
-        return False

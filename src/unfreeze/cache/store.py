@@ -51,6 +51,10 @@ class Store:
     def __init__(self, folder: Path, row_bytes: int, description: dict[str, Any]) -> None:
         make_folder(folder)
         self._folder, self._row_bytes = folder, row_bytes
+        for lock in folder.glob(f"*{LOCK}"):
+            if not is_held(lock):  # a killed process left it
+                with contextlib.suppress(OSError):
+                    lock.unlink(missing_ok=True)
         self._lock = filelock.FileLock(folder / f"{uuid.uuid4().hex}{LOCK}")
         try:
             self._lock.acquire(blocking=False)
@@ -155,6 +159,17 @@ class Store:
         self._entries = entries[order]
         self._places = np.concatenate([self._places, places])[order]
         self._whole = np.concatenate([self._whole, np.full(count, whole)])[order]
+
+
+def is_held(lock: Path) -> bool:
+    """Whether a running process holds a store's lock file."""
+    try:
+        with filelock.FileLock(lock).acquire(blocking=False):
+            return False
+    except filelock.Timeout:
+        return True
+    except OSError:
+        return False
 
 
 def _entries(keys: Keys, rows: NDArray[np.uint8]) -> NDArray[Any]:

@@ -24,7 +24,7 @@ from unfreeze.backends.torch.machine import autocast, choose_device, choose_prec
 from unfreeze.backends.torch.networks import make_model
 from unfreeze.backends.torch.optimizers import make_optimizer, set_rate
 from unfreeze.backends.torch.precision import train_depthwise_in_float32
-from unfreeze.backends.torch.prefix import Prefix, Tensors, engine_for, normalised, to_array, to_tensor
+from unfreeze.backends.torch.prefix import Prefix, Tensors, engine_for, normalised, to_array, to_device
 from unfreeze.backends.torch.storage import read_model, save_model
 from unfreeze.backends.torch.tracing import modes_kept, trace
 from unfreeze.data.load import Batch
@@ -212,11 +212,9 @@ class TorchBackend:
     def _way(self, start: str | None, boundary: str) -> Callable[[Iterable[tuple[NDArray[Any], ...]]], Iterable[Tensors]]:
         """From pictures (None) or activations at one boundary to those at another."""
         if start == boundary:
-            return lambda batches: (tuple(to_tensor(value).to(self._device) for value in values) for values in batches)
+            return lambda batches: (tuple(to_device(value, self._device) for value in values) for values in batches)
         if self._split(boundary).prefix is None:
-            return lambda batches: (
-                (normalised(to_tensor(images).to(self._device, non_blocking=True), self._contract),) for (images,) in batches
-            )
+            return lambda batches: ((normalised(to_device(images, self._device), self._contract),) for (images,) in batches)
         return self._prefix(boundary, start).run
 
     def _tail(self, tensors: Tensors, boundary: str) -> Tensor:

@@ -72,7 +72,7 @@ class _Folded:
 
     @torch.no_grad()  # what an inference mode gives couldn't be trained on
     def __call__(self, values: tuple[NDArray[Any], ...]) -> Tensors:
-        tensors = [to_tensor(value).to(self._device, non_blocking=True) for value in values]
+        tensors = [to_device(value, self._device) for value in values]
         if self._contract is not None:
             tensors = [normalised(images, self._contract) for images in tensors]
         results: Tensors = self._part(*(tensor.to(self._type) for tensor in tensors))
@@ -112,6 +112,12 @@ def to_tensor(values: NDArray[Any]) -> Tensor:
     if tensor.dtype == torch.uint16:
         tensor = tensor.view(torch.bfloat16)
     return tensor.permute(0, 3, 1, 2) if tensor.dim() == 4 else tensor
+
+
+def to_device(values: NDArray[Any], device: torch.device) -> Tensor:
+    """`to_tensor`, and on its way to a GPU, which doesn't wait for it."""
+    tensor = to_tensor(values)
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor
 
 
 def _converted(part: fx.GraphModule, contract: InputContract | None, precision: Precision) -> openvino.Engine | None:
