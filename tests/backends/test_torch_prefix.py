@@ -235,3 +235,23 @@ def _assert_close(given: tuple[Tensor, ...], expected: tuple[Tensor, ...], preci
         difference = (ours.float() - theirs).abs().max() / theirs.abs().max()
         assert difference < (1e-1 if precision == "bfloat16" else 1e-4)
         assert functional.cosine_similarity(ours.float().flatten(1), theirs.flatten(1)).min() > 0.995
+
+
+def test_a_network_whose_own_code_looks_at_its_mode_has_no_graph() -> None:
+    """Its functional dropout would be on in every prediction, or off in every training step."""
+    base = create_base("ghostnet_050")
+    for mode in (True, False):
+        assert trace(base.train(mode), SIDE_PX) is None
+        assert base.training == mode
+
+
+def test_there_is_no_cut_where_what_crosses_isnt_a_row_for_each_picture() -> None:
+    """Windows of all pictures, one after another."""
+    base = create_base("davit_tiny")
+    traced = trace(base, SIDE_PX)
+    assert traced is not None
+    layers = [layer for stage in stages_of(base) for layer in stage.layers]
+    place = next(number for number, layer in enumerate(layers) if layer.path.endswith("blocks.0.0.attn.qkv"))
+    assert split(traced, layers[place:]).prefix is None
+    between_stages = layers.index(stages_of(base)[2].layers[0])
+    assert split(traced, layers[between_stages:]).prefix is not None

@@ -10,15 +10,22 @@ import pytest
 
 from unfreeze.cache import folder as cache
 from unfreeze.cache.folder import ACTIVATIONS, CARRIED_OVER, SCANS
+from unfreeze.cache.layout import Layout
 from unfreeze.cache.store import DESCRIPTION, Store
 
 ROW_BYTES = 1000
 LIMIT = 10**9
 
 
+def named(name: str) -> str:
+    """A name as a store has it, that ends like this one."""
+    return name.encode().hex().rjust(32, "0")
+
+
 def store(folder: Path, name: str, rows: int, used: float) -> Path:
-    path = folder / ACTIVATIONS / name
-    opened = Store(path, ROW_BYTES, {"words": f"store {name}"})
+    path = folder / ACTIVATIONS / named(name)
+    Layout(((ROW_BYTES // 4,),), ("float32",)).write(path, {"words": f"store {name}"})
+    opened = Store(path, ROW_BYTES)
     keys = np.stack([np.arange(rows), np.arange(rows)], axis=1).astype(np.uint64)
     opened.append([(keys, np.zeros((rows, ROW_BYTES), np.uint8))])
     opened.close()
@@ -27,7 +34,7 @@ def store(folder: Path, name: str, rows: int, used: float) -> Path:
 
 
 def names(folder: Path) -> list[str]:
-    return [entry.paths[0].name for entry in cache.entries(folder)]
+    return [bytes.fromhex(entry.paths[0].name).strip(b"\0").decode() for entry in cache.entries(folder)]
 
 
 def test_what_there_is_least_recently_used_first(tmp_path: Path) -> None:
@@ -59,7 +66,9 @@ def test_the_least_recently_used_leave_first(tmp_path: Path) -> None:
     assert cache.make_room(tmp_path, needed=size, limit=3 * size + 10, keep=path)
     assert names(tmp_path) == ["middle", "new"]
     assert not cache.make_room(tmp_path, needed=3 * size, limit=3 * size + 10, keep=path)
-    assert names(tmp_path) == ["new"], "what is asked to stay stays, and so it doesn't fit"
+    assert names(tmp_path) == ["middle", "new"], "it wouldn't fit without `middle` either"
+    assert cache.make_room(tmp_path, needed=2 * size, limit=3 * size + 10, keep=path)
+    assert names(tmp_path) == ["new"]
 
 
 def test_nothing_leaves_where_there_is_room(tmp_path: Path) -> None:
@@ -76,7 +85,7 @@ def test_more_than_the_disk_has_never_fits(tmp_path: Path) -> None:
 
 def test_what_is_used_stays_until_it_is_closed(tmp_path: Path) -> None:
     path = store(tmp_path, "used", 10, 1000)
-    opened = Store(path, ROW_BYTES, {})
+    opened = Store(path, ROW_BYTES)
     (entry,) = cache.entries(tmp_path)
     assert not cache.delete(entry)
     assert path.is_dir()
@@ -86,7 +95,7 @@ def test_what_is_used_stays_until_it_is_closed(tmp_path: Path) -> None:
 
 
 def test_what_an_interrupted_deletion_left_goes(tmp_path: Path) -> None:
-    left = tmp_path / ACTIVATIONS / "leaving-123"
+    left = tmp_path / ACTIVATIONS / f"leaving-{named('x')}"
     left.mkdir(parents=True)
     (left / "x.rows").write_bytes(bytes(10))
     assert cache.entries(tmp_path) == []
@@ -119,3 +128,23 @@ def test_what_cant_be_deleted_stays(tmp_path: Path) -> None:
         assert not cache.delete(cache.entries(tmp_path)[0])
     finally:
         path.parent.chmod(0o700)
+
+
+def test_what_isnt_ours_is_neither_listed_nor_deleted(tmp_path: Path) -> None:
+    """Somebody may point the cache at a folder that has `activations` of another kind."""
+    theirs = [tmp_path / ACTIVATIONS / name for name in ("mine", "leaving-home", named("a"))]
+    for folder in theirs:
+        folder.mkdir(parents=True)
+        (folder / "thesis.txt").write_text("years of work")
+    assert cache.entries(tmp_path) == []
+    assert not cache.make_room(tmp_path, needed=10, limit=5, keep=theirs[0])
+    assert all((folder / "thesis.txt").is_file() for folder in theirs)
+
+
+def test_what_is_used_is_no_room(tmp_path: Path) -> None:
+    path = store(tmp_path, "used", 100, 1000)
+    size = cache.entries(tmp_path)[0].size
+    assert cache.room(tmp_path, limit=2 * size) == 2 * size
+    opened = Store(path, ROW_BYTES)
+    assert cache.room(tmp_path, limit=2 * size) == size
+    opened.close()

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from unfreeze.cache.layout import Layout
 from unfreeze.cache.store import DESCRIPTION
-from unfreeze.files import write_json
 
 
 def test_arrays_come_back_with_shape_dtype_and_bytes() -> None:
@@ -30,12 +30,20 @@ def test_arrays_come_back_with_shape_dtype_and_bytes() -> None:
 
 def test_a_layout_travels_with_its_store(tmp_path: Path) -> None:
     layout = Layout(((3, 2), (5,)), ("uint16", "float32"))
-    write_json(tmp_path / DESCRIPTION, {"arrays": layout.describe()})
-    assert Layout.read(tmp_path) == layout
+    layout.write(tmp_path / "store", {"words": "some"})
+    assert Layout.read(tmp_path / "store") == layout
+
+
+@pytest.mark.parametrize(("old", "new"), [("3,", "4,"), ("uint16", "float32"), ("some", "others")])
+def test_a_description_that_was_changed_is_none(tmp_path: Path, old: str, new: str) -> None:
+    Layout(((3, 2), (5,)), ("uint16", "float32")).write(tmp_path, {"words": "some"})
+    text = (tmp_path / DESCRIPTION).read_text(encoding="utf-8")
+    (tmp_path / DESCRIPTION).write_text(text.replace(old, new), encoding="utf-8")
+    assert (Layout.read(tmp_path) is None) == (old in text)
 
 
 def test_what_isnt_a_layout_is_none(tmp_path: Path) -> None:
     assert Layout.read(tmp_path) is None
-    for content in ("", "[]", "{}", '{"arrays": [{"shape": [2], "dtype": "nonsense"}]}', '{"arrays": []}'):
+    for content in ("", "[]", "{}", '{"seal": 1}', '{"arrays": [{"shape": [2], "dtype": "nonsense"}]}', '{"arrays": []}'):
         (tmp_path / DESCRIPTION).write_text(content)
         assert Layout.read(tmp_path) is None, content

@@ -26,7 +26,7 @@ def rows_of(*numbers: int) -> np.ndarray:
 
 
 def open_store(folder: Path) -> Store:
-    return Store(folder / "store", ROW_BYTES, {"words": "numbers"})
+    return Store(folder / "store", ROW_BYTES)
 
 
 def add(store: Store, *numbers: int, size: int = 3) -> None:

@@ -68,3 +68,10 @@ def test_what_isnt_a_size_is_refused(unfreeze: Command, photos: Path, size: str)
     status, _, error = unfreeze("plan", photos, *NUMPY, f"--cache-limit={size}")
     assert status == 2
     assert "cache" in error
+
+
+@pytest.mark.parametrize("cache", ["", "none", "False"])
+def test_what_is_neither_a_use_nor_a_folder_is_refused(unfreeze: Command, photos: Path, cache: str) -> None:
+    status, _, error = unfreeze("plan", photos, *NUMPY, f"--cache={cache}")
+    assert status == 2
+    assert "give auto, on, off, or a folder" in error

@@ -59,10 +59,13 @@ def test_on_and_off_give_the_same_at_every_boundary(photos: Path, tmp_path: Path
 
 
 @pytest.mark.parametrize("framework", ["torch", "tensorflow"])
-def test_so_does_the_inference_engine(photos: Path, tmp_path: Path, framework: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("family", ["test_resnet", "test_efficientnet"])  # the latter with SiLU, which Keras does by itself
+def test_so_does_the_inference_engine(
+    photos: Path, tmp_path: Path, family: str, framework: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("UNFREEZE_ENGINE")
     recipe = RECIPE.model_copy(update={"unfreeze": Unfreeze(stages=1), "augment": Augment(views=1)})
-    hold_against_each_other(photos, tmp_path, recipe, framework, "test_resnet")
+    hold_against_each_other(photos, tmp_path, recipe, framework, family)
 
 
 def hold_against_each_other(photos: Path, folder: Path, recipe: Recipe, framework: str, family: str) -> None:

@@ -64,7 +64,9 @@ def prepare(
 
 
 def _cache_place(settings: Cache) -> Place:
-    return Place(Path(settings.folder) if settings.folder else cache_folder(), int(settings.limit_gb * _BYTES_PER_GB))
+    return Place(
+        Path(settings.folder).expanduser() if settings.folder else cache_folder(), int(settings.limit_gb * _BYTES_PER_GB)
+    )
 
 
 def read_changed(recipe: str | Path | Recipe | None, changes: Mapping[str, Any]) -> Recipe:

@@ -10,21 +10,23 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import platformdirs
 
-from unfreeze.cache.store import DESCRIPTION, LOCK, is_held
+from unfreeze.cache.store import DESCRIPTION, INDEX, LOCK, ROWS, is_held
 
 VARIABLE = "UNFREEZE_CACHE"
 ACTIVATIONS, CARRIED_OVER, SCANS_KIND = "activations", "carried-over", "scans"
 SCANS = "scans.sqlite"
 _LEAVING = "leaving-"
+_OURS = {ROWS, INDEX, LOCK, ".tmp"}
 
 
 def cache_folder() -> Path:
@@ -71,17 +73,18 @@ def delete(entry: Entry) -> bool:
 
 
 def room(folder: Path, limit: int) -> int:
-    """How many bytes of activations can be added to a cache folder, if all that is in it may leave.
+    """How many bytes of activations can be added to a cache folder, if all that nobody uses leaves.
 
     Args:
-        limit: the most it may hold.
+        limit: the most that the folder's activations may take.
     """
-    kept = sum(entry.size for entry in entries(folder) if entry.kind == ACTIVATIONS)
-    return min(limit, kept + _free(folder))
+    stores = [entry for entry in entries(folder) if entry.kind == ACTIVATIONS]
+    held = sum(entry.size for entry in stores if _is_used(entry.paths[0]))
+    return min(limit - held, _free(folder) + sum(entry.size for entry in stores) - held)
 
 
 def make_room(folder: Path, needed: int, limit: int, keep: Path) -> bool:
-    """Deletes activations, least recently used first, until `needed` bytes more fit.
+    """Deletes activations, least recently used first, until `needed` bytes more fit; none where all wouldn't do.
 
     Args:
         limit: the most that the folder's activations may take.
@@ -91,13 +94,15 @@ def make_room(folder: Path, needed: int, limit: int, keep: Path) -> bool:
         Whether they fit now.
     """
     stores = [entry for entry in entries(folder) if entry.kind == ACTIVATIONS]
-    kept = sum(entry.size for entry in stores)
-    for entry in stores:
-        if kept + needed <= limit and needed <= _free(folder):
+    excess = max(sum(entry.size for entry in stores) + needed - limit, needed - _free(folder))
+    can_leave = [entry for entry in stores if entry.paths[0] != keep and not _is_used(entry.paths[0])]
+    if excess > sum(entry.size for entry in can_leave):
+        return False
+    for entry in can_leave:
+        if excess <= 0:
             break
-        if entry.paths[0] != keep and delete(entry):
-            kept -= entry.size
-    return kept + needed <= limit and needed <= _free(folder)
+        excess -= entry.size if delete(entry) else 0
+    return excess <= 0
 
 
 def _free(folder: Path) -> int:
@@ -112,16 +117,24 @@ def _nearest(folder: Path) -> Path:
 
 def _stores(folder: Path) -> Iterator[Entry]:
     for path in sorted((folder / ACTIVATIONS).glob("*")):
-        if path.name.startswith(_LEAVING):  # what was left of one when its deletion was interrupted
-            shutil.rmtree(path, ignore_errors=True)
-            continue
         with contextlib.suppress(OSError):  # another process is deleting it
+            if not _is_store(path):
+                continue
+            if path.name.startswith(_LEAVING):  # what was left of one when its deletion was interrupted
+                shutil.rmtree(path, ignore_errors=True)
+                continue
             used = (path / DESCRIPTION).stat().st_mtime if (path / DESCRIPTION).is_file() else path.stat().st_mtime
             size = sum(file.stat().st_size for file in path.iterdir())
-            yield Entry(ACTIVATIONS, _words(path / DESCRIPTION), (path,), size, used)
+            yield Entry(ACTIVATIONS, _described(path / DESCRIPTION), (path,), size, used)
 
 
-def _words(description: Path) -> str:
+def _is_store(path: Path) -> bool:
+    """Whether a folder is one of ours, by its name and by all that is in it: nothing else may ever be deleted."""
+    named = re.fullmatch(r"[0-9a-f]{32}", path.name.removeprefix(_LEAVING)) is not None
+    return named and path.is_dir() and all(file.suffix in _OURS or file.name == DESCRIPTION for file in path.iterdir())
+
+
+def _described(description: Path) -> str:
     try:
         values: dict[str, Any] = json.loads(description.read_text(encoding="utf-8"))
         return str(values["words"])
@@ -132,23 +145,34 @@ def _words(description: Path) -> str:
 def _carried_over(folder: Path) -> Iterator[Entry]:
     for path in sorted((folder / CARRIED_OVER).glob("*.keras")):
         files = tuple(file for file in (path, path.with_suffix(".json")) if file.is_file())
-        facts = [file.stat() for file in files]
-        used = max(max(fact.st_mtime, fact.st_atime) for fact in facts)
+        facts = _facts(files)
+        used = max((max(fact.st_mtime, fact.st_atime) for fact in facts), default=0)
         yield Entry(CARRIED_OVER, f"{path.stem}, in TensorFlow", files, sum(fact.st_size for fact in facts), used)
 
 
 def _scans(folder: Path) -> Iterator[Entry]:
     files = tuple(sorted(folder.glob(f"{SCANS}*")))
     if files:
-        facts = [file.stat() for file in files]
-        size, used = sum(fact.st_size for fact in facts), max(fact.st_mtime for fact in facts)
+        facts = _facts(files)
+        size, used = sum(fact.st_size for fact in facts), max((fact.st_mtime for fact in facts), default=0)
         yield Entry(SCANS_KIND, "what is known of pictures that were scanned", files, size, used)
 
 
+def _facts(files: Iterable[Path]) -> list[os.stat_result]:
+    facts = []
+    for file in files:
+        with contextlib.suppress(OSError):  # files of a database come and go
+            facts.append(file.stat())
+    return facts
+
+
+def _is_used(store: Path) -> bool:
+    return any(is_held(lock) for lock in store.glob(f"*{LOCK}"))
+
+
 def _delete_store(path: Path) -> bool:
-    for lock in path.glob(f"*{LOCK}"):
-        if is_held(lock):
-            return False
+    if _is_used(path):
+        return False
     # Renamed first, so that no process finds half of it.
     leaving = path.with_name(f"{_LEAVING}{uuid.uuid4().hex}")
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unfreeze.cache.store import DESCRIPTION
+from unfreeze.files import make_folder, write_json
 
 Activations = tuple[NDArray[Any], ...]
 
@@ -30,17 +32,26 @@ class Layout:
 
     @staticmethod
     def read(store: Path) -> Layout | None:
-        """The layout of a store that is there; None where there is none, or nothing can be made of it."""
+        """The layout of a store that is there; None where there is none, or its description isn't as `write` wrote it."""
         try:
-            arrays = json.loads((store / DESCRIPTION).read_text(encoding="utf-8"))["arrays"]
-            layout = Layout(tuple(tuple(array["shape"]) for array in arrays), tuple(array["dtype"] for array in arrays))
-            return layout if layout.row_bytes > 0 else None
-        except (OSError, ValueError, KeyError, TypeError):
+            description = json.loads((store / DESCRIPTION).read_text(encoding="utf-8"))
+            if description.pop("seal") != _seal(description):
+                return None
+            arrays = description["arrays"]
+            return Layout(tuple(tuple(array["shape"]) for array in arrays), tuple(array["dtype"] for array in arrays))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
 
-    def describe(self) -> list[dict[str, Any]]:
-        """What `read` reads."""
-        return [{"shape": list(shape), "dtype": dtype} for shape, dtype in zip(self.shapes, self.dtypes, strict=True)]
+    def write(self, store: Path, facts: dict[str, Any]) -> None:
+        """Describes a store, for `read`, and for whoever lists the cache.
+
+        Raises:
+            StorageError: it can't be written.
+        """
+        arrays = [{"shape": list(shape), "dtype": dtype} for shape, dtype in zip(self.shapes, self.dtypes, strict=True)]
+        description = {**facts, "arrays": arrays}
+        make_folder(store)
+        write_json(store / DESCRIPTION, description | {"seal": _seal(description)})
 
     @property
     def row_bytes(self) -> int:
@@ -64,3 +75,8 @@ class Layout:
     def _sizes(self) -> list[int]:
         pairs = zip(self.shapes, self.dtypes, strict=True)
         return [math.prod(shape) * np.dtype(dtype).itemsize for shape, dtype in pairs]
+
+
+def _seal(description: dict[str, Any]) -> str:
+    """A hash that tells whether a description was changed: rows read by a wrong one would be rubbish."""
+    return hashlib.blake2b(json.dumps(description, sort_keys=True).encode(), digest_size=16).hexdigest()

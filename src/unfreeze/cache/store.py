@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unfreeze.errors import StorageError
-from unfreeze.files import make_folder, write_json
+from unfreeze.files import make_folder
 
 DESCRIPTION, ROWS, INDEX, LOCK = "store.json", ".rows", ".index", ".lock"
 # The two halves of a row's key, and the CRC-32 of its bytes.
@@ -42,40 +42,28 @@ class Store:
     Args:
         folder: is made where it isn't there.
         row_bytes: the size of a row.
-        description: what the rows are, as plain values, for whoever lists the cache.
+        looking: only to look whether keys are listed; then nothing is written, and the store may be deleted meanwhile.
 
     Raises:
         StorageError: the folder can't be made or written to.
     """
 
-    def __init__(self, folder: Path, row_bytes: int, description: dict[str, Any]) -> None:
-        make_folder(folder)
+    def __init__(self, folder: Path, row_bytes: int, looking: bool = False) -> None:
         self._folder, self._row_bytes = folder, row_bytes
-        for lock in folder.glob(f"*{LOCK}"):
-            if not is_held(lock):  # a killed process left it
-                with contextlib.suppress(OSError):
-                    lock.unlink(missing_ok=True)
-        self._lock = filelock.FileLock(folder / f"{uuid.uuid4().hex}{LOCK}")
-        try:
-            self._lock.acquire(blocking=False)
-            if not (folder / DESCRIPTION).is_file():
-                write_json(folder / DESCRIPTION, description | {"row_bytes": row_bytes})
-            os.utime(folder / DESCRIPTION)  # when it was last used
-        except OSError as error:
-            raise StorageError(f"{folder}: can't be written to ({error.strerror or error})") from None
+        self._lock = None if looking else _lock(folder)
         self._segments: list[NDArray[np.uint8]] = []
         self._entries = np.empty(0, _ENTRY)  # sorted by their first half
         self._places = np.empty((0, 2), np.int64)  # segment and row of each entry
         self._whole = np.empty(0, bool)  # whether its bytes were held against its checksum
-        for path in sorted(folder.glob(f"*{INDEX}")):
-            self._add_segment(path.with_suffix(""), whole=False)
+        self._add_segments(sorted(path.with_suffix("") for path in folder.glob(f"*{INDEX}")), whole=False)
 
     def close(self) -> None:
         """Lets others delete the store."""
         self._segments = []
-        self._lock.release()
-        with contextlib.suppress(OSError):
-            Path(self._lock.lock_file).unlink(missing_ok=True)
+        if self._lock is not None:
+            self._lock.release()
+            with contextlib.suppress(OSError):
+                Path(self._lock.lock_file).unlink(missing_ok=True)
 
     def has(self, keys: Keys) -> NDArray[np.bool_]:
         """bool [N]: which keys have a row. One whose bytes aren't those that were written counts as none."""
@@ -119,8 +107,11 @@ class Store:
                 finally:
                     _commit(rows_file, index_file, waiting)
         finally:
-            if index_path.is_file():
-                self._add_segment(segment, whole=True)
+            if index_path.is_file() and index_path.stat().st_size:
+                self._add_segments([segment], whole=True)
+            else:  # nothing came
+                rows_path.unlink(missing_ok=True)
+                index_path.unlink(missing_ok=True)
 
     def _find(self, keys: Keys) -> NDArray[np.int64]:
         """The entry of each key, or -1."""
@@ -141,24 +132,49 @@ class Store:
         self._entries, self._whole = np.delete(self._entries, entries), np.delete(self._whole, entries)
         self._places = np.delete(self._places, entries, axis=0)
 
-    def _add_segment(self, segment: Path, whole: bool) -> None:
-        """Takes in a segment, as far as its index and its rows go."""
+    def _add_segments(self, segments: Iterable[Path], whole: bool) -> None:
+        """Takes in segments, as far as their indexes and their rows go."""
+        entries, places = [self._entries], [self._places]
+        for segment in segments:
+            read = self._read_segment(segment)
+            if read is not None:
+                self._segments.append(read[1])
+                entries.append(read[0])
+                count = len(read[0])
+                places.append(np.stack([np.full(count, len(self._segments) - 1), np.arange(count)], axis=1))
+        added = sum(map(len, entries)) - len(self._entries)
+        order = np.argsort(np.concatenate(entries)["first"], kind="stable")
+        self._entries, self._places = np.concatenate(entries)[order], np.concatenate(places)[order]
+        self._whole = np.concatenate([self._whole, np.full(added, whole)])[order]
+
+    def _read_segment(self, segment: Path) -> tuple[NDArray[Any], NDArray[np.uint8]] | None:
         try:
             written = segment.with_suffix(INDEX).read_bytes()
             entries = np.frombuffer(written[: len(written) // _ENTRY.itemsize * _ENTRY.itemsize], _ENTRY)
             count = min(len(entries), segment.with_suffix(ROWS).stat().st_size // self._row_bytes)
             if not count:
-                return
+                return None
             rows = np.memmap(segment.with_suffix(ROWS), np.uint8, "r", shape=(count, self._row_bytes))
         except OSError:  # another process is deleting it
-            return
-        self._segments.append(rows)
-        places = np.stack([np.full(count, len(self._segments) - 1), np.arange(count)], axis=1)
-        entries = np.concatenate([self._entries, entries[:count]])
-        order = np.argsort(entries["first"], kind="stable")
-        self._entries = entries[order]
-        self._places = np.concatenate([self._places, places])[order]
-        self._whole = np.concatenate([self._whole, np.full(count, whole)])[order]
+            return None
+        return entries[:count], rows
+
+
+def _lock(folder: Path) -> filelock.BaseFileLock:
+    """A lock file that says that this process uses the store; notes the time, too."""
+    make_folder(folder)
+    for left in folder.glob(f"*{LOCK}"):
+        if not is_held(left):  # a killed process left it
+            with contextlib.suppress(OSError):
+                left.unlink(missing_ok=True)
+    lock = filelock.FileLock(folder / f"{uuid.uuid4().hex}{LOCK}")
+    try:
+        lock.acquire(blocking=False)
+    except OSError as error:
+        raise StorageError(f"{folder}: can't be written to ({error.strerror or error})") from None
+    with contextlib.suppress(OSError):
+        os.utime(folder / DESCRIPTION)
+    return lock
 
 
 def is_held(lock: Path) -> bool:

@@ -97,8 +97,13 @@ def recipe_changes(
 
 
 def _cache_changes(cache: str | None) -> dict[str, str]:
-    if cache is None or cache in ("auto", "on", "off"):
-        return {} if cache is None else {"cache.use": cache}
+    """Raises RecipeError for what is neither a way to use the cache nor a folder."""
+    if cache is None:
+        return {}
+    if cache.lower() in ("auto", "on", "off"):
+        return {"cache.use": cache.lower()}
+    if cache.lower() in ("", "true", "false", "none", "yes", "no"):
+        raise RecipeError(f"--cache: '{cache}' won't do: give auto, on, off, or a folder (one of this name as ./{cache})")
     return {"cache.folder": cache}
 
 
@@ -108,9 +113,10 @@ def _gigabytes(size: str | None) -> float | None:
         return None
     parts = re.fullmatch(r"([\d.]+)\s*(MB|GB|TB|)", size.strip(), re.IGNORECASE)
     try:
-        assert parts is not None
+        if parts is None:
+            raise ValueError
         return float(parts[1]) * {"MB": 1e-3, "GB": 1, "": 1, "TB": 1e3}[parts[2].upper()]
-    except (AssertionError, ValueError):
+    except ValueError:
         raise RecipeError(f"--cache-limit: '{size}' isn't a size: write it like 20GB or 500MB") from None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import os
 import sys
@@ -25,8 +26,17 @@ _REQUESTS_PER_STREAM = 2
 
 
 def available() -> bool:
-    """Whether OpenVINO is installed and not switched off with UNFREEZE_ENGINE=off."""
-    return os.environ.get(_SWITCH) != "off" and importlib.util.find_spec("openvino") is not None
+    """Whether OpenVINO is installed, can be loaded, and isn't switched off with UNFREEZE_ENGINE=off."""
+    return os.environ.get(_SWITCH) != "off" and importlib.util.find_spec("openvino") is not None and _loads()
+
+
+@functools.cache
+def _loads() -> bool:
+    try:
+        load()
+    except Exception:  # a library it needs is missing, or isn't the one it was built with
+        return False
+    return True
 
 
 def load() -> Any:
@@ -123,11 +133,13 @@ class Engine:
     def _collect(self) -> None:
         """Waits for the oldest request and takes its results."""
         request, _, batch, place = self._busy.popleft()
-        request.wait()
-        for number, output in enumerate(batch.outputs):
-            output[place] = request.get_output_tensor(number).data.view(output.dtype)[: place.stop - place.start]
-        batch.running -= 1
-        self._idle.append(request)
+        try:
+            request.wait()
+            for number, output in enumerate(batch.outputs):
+                output[place] = request.get_output_tensor(number).data.view(output.dtype)[: place.stop - place.start]
+        finally:
+            batch.running -= 1
+            self._idle.append(request)
 
 
 @dataclass

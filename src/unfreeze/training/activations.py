@@ -69,12 +69,6 @@ class Activations:
         self._path = cache.folder / ACTIVATIONS / self._digest()
         self._opened: tuple[Store, Layout] | None = None
 
-    def __enter__(self) -> Activations:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
     def close(self) -> None:
         """Lets others delete what is kept."""
         if self._opened is not None:
@@ -103,11 +97,13 @@ class Activations:
             yield Encoded(layout.unpack(store.read(keys[start : start + size])), labels[places], self.boundary)
 
     def missing(self, split: str, views: Sequence[View]) -> int:
-        """How many of these views have no row yet."""
+        """How many of these views have no row yet. Writes nothing."""
         keys = np.unique(self._keys(split, views), axis=0)
-        if self._opened is None and Layout.read(self._path) is None:
+        layout = Layout.read(self._path)
+        if layout is None:
             return len(keys)
-        return int((~self._store(split, views)[0].lists(keys)).sum())
+        store = Store(self._path, layout.row_bytes, looking=True)
+        return int((~store.lists(keys)).sum())
 
     def _fill(self, split: str, views: Sequence[View], keys: Keys) -> None:
         try:
@@ -133,8 +129,11 @@ class Activations:
 
     def _store(self, split: str, views: Sequence[View]) -> tuple[Store, Layout]:
         if self._opened is None:
-            layout = Layout.read(self._path) or self._layout(split, views)
-            self._opened = Store(self._path, layout.row_bytes, self._description(layout)), layout
+            layout = Layout.read(self._path)
+            if layout is None:
+                layout = self._layout(split, views)
+                layout.write(self._path, {"words": self._words(), **self._facts()})
+            self._opened = Store(self._path, layout.row_bytes), layout
         return self._opened
 
     def _layout(self, split: str, views: Sequence[View]) -> Layout:
@@ -152,17 +151,18 @@ class Activations:
             "contract": self._loader.contract.model_dump(),
             "decoder": DECODER,
             # How many views there are changes none of them.
+            # Its generators' streams may change with its version.
+            "numpy": np.__version__ if self._random else None,
             "augment": self._loader.augmentation.model_dump(exclude={"views"}) if self._random else None,
         }
 
     def _digest(self) -> str:
         return hashlib.blake2b(json.dumps(self._facts(), sort_keys=True).encode(), digest_size=16).hexdigest()
 
-    def _description(self, layout: Layout) -> dict[str, Any]:
+    def _words(self) -> str:
         what = "random views" if self._random else "pictures"
         network, side = self.identity.get("network", "a network"), self._loader.contract.side_px
-        words = f"{what} at {side} px in {network}, before {self.boundary}"
-        return {"words": words, "arrays": layout.describe(), **self._facts()}
+        return f"{what} at {side} px in {network}, before {self.boundary}"
 
     def _keys(self, split: str, views: Sequence[View]) -> Keys:
         records = self._loader.records(split)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 
 from unfreeze.cache.folder import room
@@ -41,6 +42,8 @@ class _Planner:
     def __init__(self, phases: Sequence[Phase], loader: Loader, backend: Backend, place: Place) -> None:
         self.planned: list[PhaseCache] = []
         self._phases, self._loader, self._backend, self._place = phases, loader, backend, place
+        # The turns that each phase lacks rows of; None stands for validation.
+        self._lacking: dict[int, set[int | None]] = defaultdict(set)
         self._speeds = Speeds(backend, loader, place.folder)
 
     def plan(self, number: int, use: str) -> None:
@@ -94,24 +97,26 @@ class _Planner:
         turns = turns_of(self._phases, number, loader)
         shown, validated = loader.training_views(next(iter(turns.values()))), loader.evaluation_views("validation")
         distinct = len(set(shown))
-        random = loader.shows_random_views
         lacking = dict.fromkeys(turns, distinct)
-        with Activations(phase.boundary, random, identity, loader, self._backend, self._place) as views:
-            for turn in list(turns)[:_TURNS_LOOKED_UP]:
-                lacking[turn] = views.missing("train", loader.training_views(turns[turn]))
-        with Activations(phase.boundary, False, identity, loader, self._backend, self._place) as pictures:
-            lacking_validation = pictures.missing("validation", validated)
-        # Phases before this one with a boundary above its own fill its rows on the way to theirs.
+        views = Activations(phase.boundary, loader.shows_random_views, identity, loader, self._backend, self._place)
+        for turn in list(turns)[:_TURNS_LOOKED_UP]:
+            lacking[turn] = views.missing("train", loader.training_views(turns[turn]))
+        pictures = Activations(phase.boundary, False, identity, loader, self._backend, self._place)
+        lacking_validation = pictures.missing("validation", validated)
+        # A phase before this one with a boundary above its own makes, of the rows that it lacks itself, this one's on the way.
         above = [other for other in range(number) if self._is_above(other, number)]
-        filled = {turn for other in above if self.planned[other].training for turn in turns_of(self._phases, other, loader)}
+        made = {turn for other in above if self.planned[other].training for turn in self._lacking[other]}
+        validation_made = any(self.planned[other].validation and None in self._lacking[other] for other in above)
+        self._lacking[number] = {turn for turn, count in lacking.items() if count}
+        self._lacking[number] |= {None} if lacking_validation else set()
         return Need(
             shown=phase.epochs * len(shown),
             validated=phase.epochs * len(validated),
             rows=len(turns) * distinct,
-            missing=sum(count for turn, count in lacking.items() if turn not in filled),
+            missing=sum(count for turn, count in lacking.items() if turn not in made),
             rows_validation=len(validated),
             absent=sum(lacking.values()) + lacking_validation,
-            missing_validation=0 if any(self.planned[other].validation for other in above) else lacking_validation,
+            missing_validation=0 if validation_made else lacking_validation,
         )
 
     def _is_above(self, one: int, other: int) -> bool:

@@ -115,11 +115,11 @@ class TensorFlowBackend:
         if self._split(boundary).prefix is None:
             return None
         return {
-            "framework": "tensorflow",
-            "network": self._network.name,
+            "framework": f"tensorflow {tf.__version__}, keras {keras.__version__}",
+            "network": f"{self._network.name} ({self._network.architecture})",
             "weights": self._hash(boundary),
             "precision": self._precision,
-            "engine": engine_for(self._device),
+            "engine": f"{engine_for(self._device)} on {self.device}",
         }
 
     def encode(self, batches: Iterable[Batch | Encoded], boundary: str) -> Iterator[Encoded]:
@@ -263,10 +263,13 @@ class TensorFlowBackend:
         return known[1]
 
     def _hash(self, boundary: str) -> str:
-        """Of all tensors before a boundary."""
+        """Of all layers before a boundary: what they are, and their tensors."""
         digest = hashlib.blake2b(digest_size=16)
         for layer in layers_at(self._model, self._network.split(boundary)[0], self._network):
+            settings = {name: value for name, value in layer.get_config().items() if name not in ("trainable", "dtype")}
+            digest.update(f"{type(layer).__name__} {settings}".encode())
             for weight in layer.weights:
+                digest.update(f"{tuple(weight.shape)} {weight.dtype}".encode())
                 digest.update(weight.numpy().tobytes())
         return digest.hexdigest()
 

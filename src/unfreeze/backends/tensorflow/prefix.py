@@ -126,7 +126,10 @@ def _converted(part: keras.Model, contract: InputContract | None, precision: Pre
             return _as_tuple(model(list(tensors) if len(tensors) > 1 else tensors[0], training=False))
 
         traced = tf.function(values, input_signature=signature).get_concrete_function()
-        return openvino.Engine(openvino.load().convert_model(traced), contract, precision, "NHWC")
+        converted = openvino.load().convert_model(traced)
+        # Functions with gradients of their own (silu) leave outputs behind that nobody asked for, after those asked for.
+        asked = [output.node for output in converted.outputs[: len(part.outputs)]]
+        return openvino.Engine(openvino.load().Model(asked, converted.get_parameters()), contract, precision, "NHWC")
     except Exception:  # an operation it doesn't know, found out in any of several places
         return None
 

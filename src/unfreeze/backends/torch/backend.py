@@ -82,7 +82,6 @@ class TorchBackend:
         self._class_weights: Tensor | None = None
         self._parts: dict[str, Parts] = {}
         self._prefixes: dict[tuple[str, str | None], tuple[str, Prefix]] = {}
-        self._hashes: dict[str, tuple[list[int], str]] = {}
 
     @property
     def network(self) -> Network:
@@ -123,11 +122,11 @@ class TorchBackend:
         if self._split(boundary).prefix is None:
             return None
         return {
-            "framework": "torch",
-            "network": self._network.name,
+            "framework": f"torch {torch.__version__}, timm {timm.__version__}",
+            "network": f"{self._network.name} ({self._network.architecture})",
             "weights": self._hash(boundary),
             "precision": self._precision,
-            "engine": engine_for(self._device),
+            "engine": f"{engine_for(self._device)} on {self.device}",
         }
 
     def encode(self, batches: Iterable[Batch | Encoded], boundary: str) -> Iterator[Encoded]:
@@ -260,17 +259,15 @@ class TorchBackend:
         return known[1]
 
     def _hash(self, boundary: str) -> str:
-        """Of all tensors before a boundary."""
-        frozen = self._network.split(boundary)[0]
-        tensors = [tensor for layer in frozen for tensor in own_tensors(module_at(self._model, layer))]
-        versions = [tensor._version for tensor in tensors]  # counts changes in place
-        known = self._hashes.get(boundary)
-        if known is None or known[0] != versions:
-            digest = hashlib.blake2b(digest_size=16)
-            for tensor in tensors:
+        """Of all layers before a boundary: what they are, and their tensors."""
+        digest = hashlib.blake2b(digest_size=16)
+        for layer in self._network.split(boundary)[0]:
+            module = module_at(self._model, layer)
+            digest.update(f"{layer.path} {module!r}".encode())
+            for tensor in own_tensors(module):
+                digest.update(f"{tuple(tensor.shape)} {tensor.dtype}".encode())
                 digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-            known = self._hashes[boundary] = versions, digest.hexdigest()
-        return known[1]
+        return digest.hexdigest()
 
 
 def _values(batches: Iterable[Batch | Encoded], labels: deque[NDArray[np.int64]]) -> Iterator[tuple[NDArray[Any], ...]]:

@@ -10,7 +10,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from unfreeze.backends.torch.head import FineTuned
 from unfreeze.backends.torch.stages import NEW_HEAD
-from unfreeze.backends.torch.tracing import value_of
+from unfreeze.backends.torch.tracing import BATCH, value_of
 from unfreeze.recipe.network import Layer
 
 
@@ -106,6 +106,8 @@ def split(network: fx.GraphModule, trainable: Iterable[Layer]) -> Parts:
             again.update(source for source in node.all_input_nodes if source not in behind and not _crosses(source, varying))
     users = behind | again | {network.graph.output_node()}
     crossing = [node for node in before if _crosses(node, varying) and not users.isdisjoint(node.users)]
+    if any(value_of(node).shape[0] != BATCH for node in crossing):  # type: ignore[index]
+        return Parts(None, network)  # such as windows of all pictures: a row of it belongs to no picture
     suffix = [node for node in network.graph.nodes if node in users]
     return Parts(_prefix(network, before, crossing), _suffix(network, suffix, crossing) if behind else None)
 

@@ -13,8 +13,8 @@ from timm.layers import get_notrace_functions, get_notrace_modules
 from torch import Tensor, fx, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-# Any size but 1, which broadcasts.
-_BATCH = 2
+# Any size but 1, which broadcasts; and no size that a network has for other reasons.
+BATCH = 7
 
 
 @dataclass(frozen=True)
@@ -42,15 +42,17 @@ def trace(base: nn.Module, side_px: int) -> fx.GraphModule | None:
     """The graph of a timm network without its classifier, at an input of [B, 3, side_px, side_px]; None where it has none.
 
     The graph shares its modules with the network, and with them weights and modes. It goes down to the modules that hold
-    weights. What a network's own code decides by `self.training` is decided here, once.
+    weights. A network whose own code, outside its modules, looks at `self.training` has none: a graph can't.
     """
     try:
-        graph = _Tracer().trace(base)
-        traced = fx.GraphModule(base, graph)
+        with modes_kept(base):
+            in_training, traced = (fx.GraphModule(base, _Tracer().trace(base.train(mode))) for mode in (True, False))
+        if in_training.code != traced.code:
+            return None
         with modes_kept(base), torch.no_grad(), FakeTensorMode(allow_non_fake_inputs=True):
             base.eval()  # a BatchNorm in training mode counts its batches for real
             device = next(base.parameters()).device
-            _Values(traced).run(torch.empty(_BATCH, 3, side_px, side_px, device=device))
+            _Values(traced).run(torch.empty(BATCH, 3, side_px, side_px, device=device))
     except Exception:  # code that asks for values while it is traced fails in as many ways as there are networks
         return None
     traced.recompile()
