@@ -16,6 +16,7 @@ from unfreeze.recipe.recipe import (
     HeadOnly,
     Imbalance,
     Input,
+    Optimizer,
     Recipe,
     Schedule,
     Unfreeze,
@@ -24,6 +25,7 @@ from unfreeze.recipe.recipe import (
 from unfreeze.training.feeding import Feeding
 from unfreeze.training.loop import Silent, train_plan
 
+SGD = Optimizer(name="sgd")  # TensorFlow traces it faster than Adam
 # Each step unfreezes one stage more, until all train.
 RECIPE = Recipe(
     weights="none",
@@ -31,8 +33,8 @@ RECIPE = Recipe(
     strategy="gradual",
     input=Input(side_px=32),
     head=Head(dropout=0.5),
-    head_only=HeadOnly(epochs=2, schedule=Schedule(name="constant")),
-    unfrozen=Unfrozen(epochs=1, schedule=Schedule(name="constant")),
+    head_only=HeadOnly(epochs=2, rate=0.01, optimizer=SGD, schedule=Schedule(name="constant")),
+    unfrozen=Unfrozen(epochs=1, rate=0.01, optimizer=SGD, schedule=Schedule(name="constant")),
 )
 # timm's own networks for tests: whole families, small. Each with other things on; augmentation and dropout always.
 ALL = Unfreeze(stages=5)

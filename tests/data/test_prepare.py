@@ -58,7 +58,8 @@ def assert_equal_to_timm(image: Image.Image, contract: InputContract) -> None:
         assert not differences.any()
     assert differences.max() <= 1
     # In tall pictures Pillow may go down first: another order, another rounding.
-    assert (differences > 0).mean() <= (0.02 if image.width >= image.height else 0.3)
+    part = 0.02 if image.width >= image.height else 0.3
+    assert (differences > 0).sum() <= part * differences.size + 10  # a few more than their part in a picture of a few
 
 
 @pytest.mark.usefixtures("resizer")
