@@ -57,7 +57,10 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("framework", ["torch", "tensorflow"])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_on_and_off_give_the_same_at_every_boundary(photos: Path, tmp_path: Path, family: str, framework: str) -> None:
-    hold_against_each_other(photos, tmp_path, RECIPE.model_copy(update=FAMILIES[family]), framework, family)
+    changes = FAMILIES[family]
+    if framework == "tensorflow" and family != "test_efficientnet":  # tracing every step twice takes a minute
+        changes = changes | {"unfreeze": Unfreeze(stages=2)}
+    hold_against_each_other(photos, tmp_path, RECIPE.model_copy(update=changes), framework, family)
 
 
 @pytest.mark.parametrize("framework", ["torch", "tensorflow"])
