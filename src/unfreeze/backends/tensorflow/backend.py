@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
@@ -29,6 +28,7 @@ from unfreeze.recipe.plan import Phase, Precision
 from unfreeze.recipe.recipe import Recipe
 from unfreeze.training.allocator import keep_freed_memory
 from unfreeze.training.backend import Encoded, EpochResult, LossSettings, Snapshot
+from unfreeze.training.encoding import boundary_of, encoded
 
 
 def open_network(recipe: Recipe, classes: tuple[str, ...]) -> TensorFlowBackend:
@@ -146,7 +146,7 @@ class TensorFlowBackend:
     def predict(self, batches: Iterable[Batch | Encoded]) -> NDArray[np.float32]:
         outputs = [np.empty((0, len(self._classes)), np.float32)]
         with tf.device(self._device):
-            for boundary, group in groupby(batches, _boundary_of):
+            for boundary, group in groupby(batches, boundary_of):
                 boundary = boundary or self._boundary
                 tail = self._tail(boundary)
                 outputs += [tail(*tensors).numpy() for tensors, _ in self._activations(group, boundary)]
@@ -232,11 +232,7 @@ class TensorFlowBackend:
 
     def _activations(self, batches: Iterable[Batch | Encoded], boundary: str) -> Iterator[tuple[Tensors, NDArray[np.int64]]]:
         """What crosses a boundary, or pictures where nothing is frozen, with labels; in order."""
-        for start, group in groupby(batches, _boundary_of):
-            labels: deque[NDArray[np.int64]] = deque()
-            values = _values(group, labels)
-            for tensors in self._way(start, boundary)(values):
-                yield tensors, labels.popleft()
+        return encoded(batches, lambda start: self._way(start, boundary))
 
     def _way(self, start: str | None, boundary: str) -> Callable[[Iterable[tuple[NDArray[Any], ...]]], Iterable[Tensors]]:
         """From pictures (None) or activations at one boundary to those at another."""
@@ -272,17 +268,6 @@ class TensorFlowBackend:
                 digest.update(f"{tuple(weight.shape)} {weight.dtype}".encode())
                 digest.update(weight.numpy().tobytes())
         return digest.hexdigest()
-
-
-def _values(batches: Iterable[Batch | Encoded], labels: deque[NDArray[np.int64]]) -> Iterator[tuple[NDArray[Any], ...]]:
-    """The arrays of batches; their labels go to `labels` as they are taken."""
-    for batch in batches:
-        labels.append(batch.labels)
-        yield (batch.images,) if isinstance(batch, Batch) else batch.activations
-
-
-def _boundary_of(batch: Batch | Encoded) -> str | None:
-    return batch.boundary if isinstance(batch, Encoded) else None
 
 
 def _cross_entropy(labels: tf.Tensor, logits: tf.Tensor, smoothing: float) -> tf.Tensor:

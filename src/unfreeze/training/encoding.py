@@ -1,0 +1,43 @@
+"""Batches on their way to a boundary, for any backend: pictures and activations, each by its own way, with their labels."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from itertools import groupby
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unfreeze.data.load import Batch
+from unfreeze.training.backend import Encoded
+
+Arrays = tuple[NDArray[Any], ...]
+T = TypeVar("T")
+
+
+def boundary_of(batch: Batch | Encoded) -> str | None:
+    """Where a batch stands: the boundary of its activations; None where it holds pictures."""
+    return batch.boundary if isinstance(batch, Encoded) else None
+
+
+def encoded(
+    batches: Iterable[Batch | Encoded], way_from: Callable[[str | None], Callable[[Iterable[Arrays]], Iterable[T]]]
+) -> Iterator[tuple[T, NDArray[np.int64]]]:
+    """What a way makes of each batch, with the batch's labels, in order.
+
+    Args:
+        way_from: gives the way from where a batch stands. A way may take batches ahead of what it gives.
+    """
+    for start, group in groupby(batches, boundary_of):
+        labels: deque[NDArray[np.int64]] = deque()
+        for made in way_from(start)(_arrays(group, labels)):
+            yield made, labels.popleft()
+
+
+def _arrays(batches: Iterable[Batch | Encoded], labels: deque[NDArray[np.int64]]) -> Iterator[Arrays]:
+    """The arrays of batches; their labels go to `labels` as they are taken."""
+    for batch in batches:
+        labels.append(batch.labels)
+        yield (batch.images,) if isinstance(batch, Batch) else batch.activations
