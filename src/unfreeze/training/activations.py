@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -99,11 +100,13 @@ class Activations:
     def missing(self, split: str, views: Sequence[View]) -> int:
         """How many of these views have no row yet. Writes nothing."""
         keys = np.unique(self._keys(split, views), axis=0)
+        return len(keys) if self._listed is None else int((~self._listed.lists(keys)).sum())
+
+    @cached_property
+    def _listed(self) -> Store | None:
+        """What the store lists now, read once for all that is asked of it."""
         layout = Layout.read(self._path)
-        if layout is None:
-            return len(keys)
-        store = Store(self._path, layout.row_bytes, looking=True)
-        return int((~store.lists(keys)).sum())
+        return Store(self._path, layout.row_bytes, looking=True) if layout is not None else None
 
     def _fill(self, split: str, views: Sequence[View], keys: Keys) -> None:
         try:
