@@ -13,7 +13,7 @@ demo: $(VENV)/.installed
 	$(BIN)/unfreeze demo
 
 test: $(VENV)/.installed-dev lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
 bench: $(if $(DATA),$(BENCH_VENV)/.installed)
 	@test -n '$(DATA)' || { echo "make bench DATA=folder: give a folder of pictures, {train,validation,test}/<class>/*" >&2; exit 2; }

@@ -1,7 +1,8 @@
 """unfreeze against the tools people use, paired in one run, on a folder of pictures.
 
     python benchmarks/bench.py DATA [--work features exercise full again] [--peers plain fastai …] [--pictures 600]
-                               [--repeats 3] [--peer-epochs 1] [--without cache engine …] [--augment] [--results FILE]
+                               [--repeats 3] [--peer-epochs 1] [--peer-pictures 900] [--without cache engine …] [--augment]
+                               [--results FILE]
 
 Run it in an environment that has the peers: `make bench DATA=folder` makes one. Everybody trains the bundled
 EfficientNet-Lite0, from the same weights, on the same pictures (DATA's own train, validation and test), 256 px bicubic and the
@@ -15,8 +16,10 @@ finished model. Peers take turns, and each is a file in `benchmarks/peers/` that
     again      unfreeze alone, feature extraction and then a second run on the same pictures with another head: when that starts
                training, and by how much shorter it is: what the first had spent to fill the cache
 
-`--peer-epochs K` runs the peers for K epochs of each phase and adds the last epoch's seconds for each one left out; the table
-says so, and gives no accuracy for them. Keras always runs two, for its first traces. unfreeze is always run in full.
+The peers compute the same every epoch, so they needn't be waited for: `--peer-epochs K` runs them for K epochs of each phase
+and adds the last one's seconds for each that is left out, `--peer-pictures N` on about N pictures, an epoch and the scoring then
+counting for as many more as there are. The table says so, and gives no accuracy for them. Keras always runs two epochs, for its
+first traces. unfreeze is always run in full.
 
 `--without` measures unfreeze once more for each thing named, with that alone switched off:
 
@@ -24,7 +27,7 @@ says so, and gives no accuracy for them. Keras always runs two, for its first tr
     engine     UNFREEZE_ENGINE=off         the inference engine for the frozen part; the framework's own path instead
     allocator  UNFREEZE_ALLOCATOR=off      glibc gives freed memory back to the kernel
     precision  --precision float32         instead of bfloat16
-    layout     UNFREEZE_CHANNELS_LAST=off  NCHW (PyTorch only)
+    layout     peers/nchw.py               NCHW instead of channels last (PyTorch only)
 
 Results are appended to a file of JSON lines (`--results`), one for each measurement as soon as it is there, so a run can be
 split up and a peer that fails loses nothing but itself; the tables are made from the whole file (`--repeats 0` only prints
@@ -67,6 +70,7 @@ class Peer:
     module: str
     variant: str = ""
     least_epochs: int = 1
+    program: str = "unfreeze"
     flags: tuple[str, ...] = ()
     environment: tuple[tuple[str, str], ...] = ()
 
@@ -86,7 +90,7 @@ WITHOUT: dict[str, dict[str, Any]] = {
     "engine": {"environment": (("UNFREEZE_ENGINE", "off"),)},
     "allocator": {"environment": (("UNFREEZE_ALLOCATOR", "off"),)},
     "precision": {"flags": ("--precision", "float32")},
-    "layout": {"environment": (("UNFREEZE_CHANNELS_LAST", "off"),)},
+    "layout": {"program": "peers.nchw"},
 }
 TORCH_ONLY = {"layout"}
 
@@ -107,6 +111,7 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--pictures", type=int, default=0, help="about how many in all; 0 (the default) takes all")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--peer-epochs", type=int, default=0, help="of each phase; 0 (the default) runs all")
+    parser.add_argument("--peer-pictures", type=int, default=0, help="about how many; 0 (the default) takes all of them")
     parser.add_argument("--without", nargs="+", choices=WITHOUT, default=[])
     parser.add_argument("--augment", action="store_true", help="random crops and mirror images")
     parser.add_argument("--results", type=Path, default=Path("bench-results.jsonl"))
@@ -169,12 +174,13 @@ class Bench:
 
     def __init__(self, options: argparse.Namespace, folder: Path) -> None:
         self._options, self._folder = options, folder
-        self._data, self._weights, self._kept = (folder / name for name in ("data", "weights", "kept"))
-        counts = link_subset(options.data, options.pictures, self._data)
+        self._data, self._part, self._weights, self._kept = (folder / name for name in ("data", "part", "weights", "kept"))
+        self._counts = link_subset(options.data, options.pictures, self._data)
+        self._part_counts = link_subset(options.data, options.peer_pictures or options.pictures, self._part)
         warm_up(self._data)
         self._weights.mkdir()
         self._run([sys.executable, "-m", "peers.weights", str(self._weights)], {"UNFREEZE_CACHE": str(self._kept)})
-        self.settings = {"splits": counts, "augment": options.augment, "machine": machine()}
+        self.settings = {"splits": self._counts, "augment": options.augment, "machine": machine()}
 
     def floor(self) -> dict[str, Any]:
         output = self._run([sys.executable, str(Path(__file__).with_name("floor.py")), str(self._data)], {})
@@ -183,12 +189,13 @@ class Bench:
     def train(self, name: str, peer: Peer, work: str) -> dict[str, Any]:
         """One measurement; where it fails, why."""
         phases = self._phases(peer, work)
+        ours = peer.module == OURS
         with tempfile.TemporaryDirectory(dir=self._folder) as out:
             cache = Path(out, "cache")
             if self._kept.is_dir():
                 shutil.copytree(self._kept, cache)
             job = Job(
-                data=str(self._data),
+                data=str(self._data if ours else self._part),
                 phases=phases,
                 augment=self._options.augment,
                 seed=0,
@@ -197,6 +204,7 @@ class Bench:
                 out=out,
                 started=time.time(),
                 again=work == "again",
+                program=peer.program,
                 flags=peer.flags,
             )
             log = Path(out, "log.txt")
@@ -205,7 +213,13 @@ class Bench:
             result = Path(out, RESULT)
             if measured.status != 0 or not result.is_file():
                 return {"error": keep_log(log, self._options.results, name, measured.status)}
-            return finish(dataclasses.asdict(measured), json.loads(result.read_text(encoding="utf-8")), phases, WORK[work])
+            return finish(
+                dataclasses.asdict(measured),
+                json.loads(result.read_text(encoding="utf-8")),
+                WORK[work],
+                self._counts,
+                self._counts if ours else self._part_counts,
+            )
 
     def _phases(self, peer: Peer, work: str) -> tuple[tuple[str, int], ...]:
         most = self._options.peer_epochs
@@ -223,15 +237,25 @@ class Bench:
 
 
 def finish(
-    measured: dict[str, Any], result: dict[str, Any], run: tuple[tuple[str, int], ...], asked: tuple[tuple[str, int], ...]
+    measured: dict[str, Any],
+    result: dict[str, Any],
+    asked: tuple[tuple[str, int], ...],
+    all_pictures: dict[str, int],
+    pictures: dict[str, int],
 ) -> dict[str, Any]:
-    """A record: seconds scaled up to the epochs asked for, and accuracy where none had to be."""
+    """A record: seconds scaled up to the epochs and pictures asked for; the accuracy is of what was run."""
     from unfreeze.training.scores import accuracy_interval
 
-    record = {**result, **measured, "measured_seconds": measured["seconds"], "scaled": run != asked}
-    for (phase, done), (_, epochs) in zip(run, asked, strict=True):
-        last = [epoch["seconds"] for epoch in result["epochs"] if epoch["phase"] == phase][-1]
-        record["seconds"] = round(record["seconds"] + (epochs - done) * last, 2)
+    more = (all_pictures["train"] + all_pictures["validation"]) / (pictures["train"] + pictures["validation"])
+    seconds = measured["seconds"]
+    for phase, epochs in asked:
+        run = [epoch["seconds"] for epoch in result["epochs"] if epoch["phase"] == phase]
+        seconds += (epochs * more - len(run)) * run[-1]
+    seconds += (all_pictures["test"] / pictures["test"] - 1) * result["parts"]["scoring"]
+    record = {**result, **measured, "measured_seconds": measured["seconds"], "seconds": round(seconds, 2)}
+    done = [(phase, sum(epoch["phase"] == phase for epoch in result["epochs"])) for phase, _ in asked]
+    record["scaled"] = more != 1 or done != list(asked)
+    record["epochs"] = [{**epoch, "seconds": round(epoch["seconds"] * more, 3)} for epoch in result["epochs"]]
     record["accuracy"] = result["right"] / result["pictures"]
     record["interval"] = accuracy_interval(result["right"], result["pictures"])
     record["test_pictures"] = record.pop("pictures")

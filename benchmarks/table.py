@@ -83,8 +83,8 @@ def print_work(work: str, by_peer: dict[str, list[Record]], floors: list[Record]
         )
     if any(record["scaled"] for records in by_peer.values() for record in records):
         print(
-            "\n¹ Fewer epochs were run, and the seconds of the last of each phase added for those left out; accuracy would not"
-            " be comparable."
+            "\n¹ Fewer epochs or pictures were run, and the seconds of the last epoch of each phase taken for those left out;"
+            " accuracy would not be comparable."
         )
 
 

@@ -56,6 +56,24 @@ def test_help_loads_no_framework() -> None:
     assert modules_after(code).isdisjoint({*FRAMEWORKS, *SLOW} - {"pydantic"})
 
 
+@pytest.mark.parametrize(
+    ("does", "status"), [("pass", 0), ("raise SystemExit(130)", 130), ("raise SystemExit('no')", 1), ("1 / 0", 1)]
+)
+def test_a_command_ends_at_once_with_its_status_and_all_it_printed(does: str, status: int) -> None:
+    code = "\n".join([
+        "import atexit, unfreeze.__main__ as command",
+        "def main():",
+        "    atexit.register(print, 'cleaned up')",
+        "    print('done')",
+        f"    {does}",
+        "command.main = main",
+        "command.run()",
+    ])  # fmt: skip
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout.split("\n")) == (status, ["done", "cleaned up", ""])
+    assert ("ZeroDivisionError" in ended.stderr) == (does == "1 / 0")
+
+
 def test_the_core_loads_no_framework() -> None:
     assert modules_after("import unfreeze.api, unfreeze.cli.show, unfreeze.cli.watch").isdisjoint(FRAMEWORKS)
 

@@ -36,6 +36,7 @@ class Job:
         phases: name (`head`, `last block` or `whole`) and epochs, in order.
         again: train a second time on the same pictures with another head (unfreeze only).
         variant: of the peer, where it has several.
+        program: the module that is `unfreeze` (unfreeze only).
         flags: more arguments of `unfreeze train`.
         weights: the folder of the pretrained weights.
         out: an empty folder.
@@ -51,6 +52,7 @@ class Job:
     out: str
     started: float
     again: bool = False
+    program: str = "unfreeze"
     flags: tuple[str, ...] = ()
 
     def to_json(self) -> str:

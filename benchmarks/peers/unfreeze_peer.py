@@ -35,7 +35,7 @@ def main() -> None:
 def train(job: Job, name: str, more: list[str]) -> dict[str, Any]:
     """Runs the command and reads what it left; says when it printed what."""
     out = Path(job.out, name)
-    command = [sys.executable, "-m", "unfreeze", "train", job.data, "--out", str(out), *flags(job), *job.flags, *more]
+    command = [sys.executable, "-m", job.program, "train", job.data, "--out", str(out), *flags(job), *job.flags, *more]
     started = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None

@@ -23,7 +23,7 @@ from unfreeze.backends.tensorflow.precision import train_depthwise_in_float32
 from unfreeze.backends.tensorflow.prefix import Prefix, Tensors, engine_for, normalised, to_array, to_tensor
 from unfreeze.backends.tensorflow.storage import read_model, save_model
 from unfreeze.data.load import Batch
-from unfreeze.recipe.network import STEM, Network
+from unfreeze.recipe.network import HEAD, Network
 from unfreeze.recipe.plan import Phase, Precision
 from unfreeze.recipe.recipe import Recipe
 from unfreeze.training.allocator import keep_freed_memory
@@ -68,7 +68,7 @@ class TensorFlowBackend:
         self._model = model
         self._network, self._classes, self._recipe = network, classes, recipe
         self._contract = network.contract.with_side(model.input_shape[1])
-        self._boundary = STEM  # a finished model predicts in one piece
+        self._boundary = HEAD  # a finished model trains nothing: its base is one frozen part
         self._optimizer: PhaseOptimizer | None = None
         self._step: Callable[..., tf.Tensor] | None = None
         self._parts: dict[str, Parts] = {}
@@ -109,7 +109,7 @@ class TensorFlowBackend:
         self._step = self._compile_step(variables, self._optimizer, loss)
 
     def finish(self) -> None:
-        self._boundary = STEM
+        self._boundary = HEAD
 
     def identify_prefix(self, boundary: str) -> dict[str, str] | None:
         if self._split(boundary).prefix is None:

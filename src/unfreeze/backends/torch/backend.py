@@ -27,7 +27,7 @@ from unfreeze.backends.torch.prefix import Prefix, Tensors, engine_for, normalis
 from unfreeze.backends.torch.storage import read_model, save_model
 from unfreeze.backends.torch.tracing import modes_kept, trace
 from unfreeze.data.load import Batch
-from unfreeze.recipe.network import HEAD, STEM, Network
+from unfreeze.recipe.network import HEAD, Network
 from unfreeze.recipe.plan import Phase, Precision
 from unfreeze.recipe.recipe import Recipe
 from unfreeze.training.allocator import keep_freed_memory
@@ -74,7 +74,7 @@ class TorchBackend:
         self._network, self._classes, self._recipe = network, classes, recipe
         asked = recipe.input.side_px
         self._contract = network.contract if asked == "auto" else network.contract.with_side(asked)
-        self._boundary = STEM  # a finished model predicts in one piece
+        self._boundary = HEAD  # a finished model trains nothing: its base is one frozen part
         self._optimizer: torch.optim.Optimizer | None = None
         self._clip_norm: float | None = None
         self._freeze_statistics = True
@@ -116,7 +116,7 @@ class TorchBackend:
         self._class_weights = None if weights is None else torch.from_numpy(weights).to(self._device)
 
     def finish(self) -> None:
-        self._boundary = STEM
+        self._boundary = HEAD
 
     def identify_prefix(self, boundary: str) -> dict[str, str] | None:
         if self._split(boundary).prefix is None:
