@@ -17,9 +17,9 @@ finished model. Peers take turns, and each is a file in `benchmarks/peers/` that
                training, and by how much shorter it is: what the first had spent to fill the cache
 
 The peers compute the same every epoch, so they needn't be waited for: `--peer-epochs K` runs them for K epochs of each phase
-and adds the last one's seconds for each that is left out, `--peer-pictures N` on about N pictures, an epoch and the scoring then
-counting for as many more as there are. The table says so, and gives no accuracy for them. Keras always runs two epochs, for its
-first traces. unfreeze is always run in full.
+and adds the last one's seconds for each that is left out, `--peer-pictures N` on about N pictures, an epoch and the scoring
+counting for as many more as there are. The table says so, and gives no accuracy for them. Keras always runs two epochs, for
+its first traces. unfreeze is always run in full.
 
 `--without` measures unfreeze once more for each thing named, with that alone switched off:
 

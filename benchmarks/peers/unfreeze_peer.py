@@ -88,7 +88,10 @@ def read_run(out: Path, seconds: float, first_epoch: float | None) -> dict[str, 
     history = [json.loads(line) for line in (out / "history.jsonl").read_text(encoding="utf-8").splitlines()]
     own: dict[str, Any] = metrics["seconds"]
     epochs = [
-        {"phase": NAMES.get(row["phase_name"], row["phase_name"]), "seconds": row["train_seconds"] + row["val_seconds"]}
+        {
+            "phase": NAMES.get(row["phase_name"], row["phase_name"]),
+            "seconds": row["fill_seconds"] + row["train_seconds"] + row["val_seconds"],
+        }
         for row in history
     ]
     known = sum(own[name] for name in ("preparing", "training", "scoring"))

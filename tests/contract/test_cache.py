@@ -73,6 +73,28 @@ def test_so_does_the_inference_engine(
     hold_against_each_other(photos, tmp_path, recipe, framework, family)
 
 
+@pytest.mark.parametrize("engine", ["off", "on"])
+@pytest.mark.parametrize("framework", ["torch", "tensorflow"])
+def test_scores_from_kept_activations_are_those_of_the_finished_model(
+    photos: Path, tmp_path: Path, framework: str, engine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UNFREEZE_ENGINE", engine)
+    recipe = RECIPE.model_copy(update={"strategy": "feature-extraction", "augment": Augment(views=1)})
+    changes = {"framework": framework, "model": "test_efficientnet", "cache": {"use": "on", "folder": str(tmp_path)}}
+    job = prepare(photos, recipe, changes, None)
+    encoded = []
+    with Feeding(job.loader, job.backend, job.plan, job.cache, lambda *told: encoded.append(told)) as feeding:
+        train_plan(job.plan, job.backend, feeding, Silent())
+        for split, computed in (("validation", 0), ("test", len(job.loader.records("test"))), ("test", 0)):
+            encoded.clear()
+            kept = job.backend.predict(feeding.scoring(split))
+            assert sum(done == total for done, total, _ in encoded) == (computed > 0)
+            anew = job.backend.predict(job.loader.evaluation(split))
+            if engine == "on":  # takes two pictures at a time, whatever the batch
+                assert kept.tobytes() == anew.tobytes()
+            np.testing.assert_allclose(kept, anew, atol=1e-6)
+
+
 def hold_against_each_other(photos: Path, folder: Path, recipe: Recipe, framework: str, family: str) -> None:
     results = []
     for use in ("off", "on"):

@@ -241,12 +241,19 @@ def test_class_weights_weigh_a_picture_whatever_its_smoothed_target(opened: Open
     assert result.objective == pytest.approx(expected, abs=1e-5)
 
 
-def test_a_saved_model_predicts_the_same(opened: Open, package: ModuleType, tmp_path: Path) -> None:
+@pytest.mark.parametrize("engine", ["off", "on"])
+def test_a_saved_model_predicts_the_same(
+    opened: Open, package: ModuleType, tmp_path: Path, engine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UNFREEZE_ENGINE", engine)
     backend, phases = opened(strategy="full")
     train(backend, phases[-1])
     backend.finish()
     backend.save_model(tmp_path / "model")
     again: Backend = package.load_model(tmp_path / "model", "auto", "float32")
     assert again.predict(batches()).tobytes() == backend.predict(batches()).tobytes()
+    assert again.environment == backend.environment
+    if package is not numpy_backend:
+        assert again.environment["frozen part by"].startswith("OpenVINO") == (engine == "on")
     assert again.network.contract == backend.network.contract
     assert not list((tmp_path / "model").glob("*.tmp"))

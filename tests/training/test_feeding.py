@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,19 +14,24 @@ import pytest
 from support import numpy_backend
 from support.folders import class_folder, write_picture
 from unfreeze.cache.folder import ACTIVATIONS
+from unfreeze.cache.store import Store
 from unfreeze.data.load import Loader
 from unfreeze.data.scan import scan_for_training
 from unfreeze.errors import DataError
 from unfreeze.recipe.plan import PhaseCache, Plan
 from unfreeze.recipe.read import read_recipe
+from unfreeze.training import loop
 from unfreeze.training.activations import Place
 from unfreeze.training.backend import Encoded
 from unfreeze.training.cache_planning import plan_cache
+from unfreeze.training.costs import PhaseSpeeds, Speeds
 from unfreeze.training.feeding import Feeding
 from unfreeze.training.loop import Outcome, Silent, train_plan
 from unfreeze.training.planning import make_plan
 
 LIMIT = 10**9
+# The frozen part takes most of the time, reading a row almost none.
+SPEEDS = PhaseSpeeds(decode=2e-3, prefix=8e-3, tail=1e-4, row=1e-5, row_bytes=4 * numpy_backend.UNITS)
 PLENTY: dict[str, Any] = {"head_only.epochs": 3, "unfrozen.epochs": 3, "head.dropout": 0.5, "label_smoothing": 0.1}
 
 
@@ -116,6 +123,30 @@ def test_nothing_is_computed_twice(photos: Path, tmp_path: Path) -> None:
     assert third.encoded == {"→ head": training}, "one view more is one view more"
 
 
+def test_filling_is_timed_apart_from_training_and_validation(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+
+    def takes(owner: type, name: str, seconds: float) -> None:
+        does = getattr(owner, name)
+
+        def timed(*arguments: Any) -> Any:
+            now[0] += seconds
+            return does(*arguments)
+
+        monkeypatch.setattr(owner, name, timed)
+
+    takes(Store, "append", 100)
+    takes(Counting, "train_epoch", 5)
+    takes(Counting, "predict", 1)
+    monkeypatch.setattr(loop, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+    outcome, *_ = run(photos, tmp_path, "on", strategy="feature-extraction", **{"augment.views": 2})
+    # Two views in turn, and the validation pictures with the first.
+    assert [record.fill_seconds for record in outcome.history] == [200, 100, 0]
+    assert [(record.train_seconds, record.val_seconds) for record in outcome.history] == [(5, 1)] * 3
+
+
 def test_another_seed_shares_what_its_split_shares(photos: Path, tmp_path: Path) -> None:
     recipe = {"strategy": "feature-extraction", "augment.views": 1}
     _, _, first, _ = run(photos, tmp_path, "on", **recipe)
@@ -196,6 +227,13 @@ def test_a_picture_that_is_gone_is_named_and_what_was_computed_is_kept(tmp_path:
     assert backend.encoded["→ head"] < before["→ head"], "it went on from where it was"
 
 
+@pytest.fixture
+def speeds(monkeypatch: pytest.MonkeyPatch) -> PhaseSpeeds:
+    """What is measured, whatever the machine is doing."""
+    monkeypatch.setattr(Speeds, "of", lambda *_: SPEEDS)
+    return SPEEDS
+
+
 class TestPlanning:
     def planned(self, photos: Path, folder: Path, **changes: Any) -> tuple[PhaseCache, ...]:
         plan, backend, loader = prepare(photos, **changes)
@@ -209,24 +247,37 @@ class TestPlanning:
         *_, last = self.planned(photos, tmp_path, strategy="full")
         assert (last.training, last.validation, last.reason) == (False, False, "nothing is frozen")
 
+    @pytest.mark.usefixtures("speeds")
     def test_views_that_are_shown_once_arent_kept(self, photos: Path, tmp_path: Path) -> None:
         (cache,) = self.planned(photos, tmp_path, strategy="feature-extraction")
         assert not cache.training
         assert cache.reason.startswith("each view is shown once")
 
-    def test_views_in_turn_are_kept_and_counted(self, photos: Path, tmp_path: Path) -> None:
+    def test_views_in_turn_are_kept_and_counted(self, photos: Path, tmp_path: Path, speeds: PhaseSpeeds) -> None:
         recipe = {"strategy": "feature-extraction", "augment.views": 2, "head_only.epochs": 40}
         _, _, loader = prepare(photos, **recipe)
         (cache,) = self.planned(photos, tmp_path, **recipe)
         assert (cache.training, cache.validation) == (True, True)
-        assert cache.rows == cache.missing == 2 * len(loader.records("train")) + len(loader.records("validation"))
-        assert cache.row_bytes == 4 * numpy_backend.UNITS
-        assert cache.seconds_with is not None and cache.seconds_without is not None
-        assert cache.seconds_with < cache.seconds_without
+        training, validation = len(loader.records("train")), len(loader.records("validation"))
+        assert cache.rows == cache.missing == 2 * training + validation
+        assert cache.row_bytes == speeds.row_bytes
+        # A step costs three passes through the tail, a validation one; each of 40 epochs shows every picture.
+        tails = 40 * (3 * training + validation) * 1e-4
+        assert cache.seconds_without == pytest.approx(40 * (training + validation) * (2e-3 + 8e-3) + tails, abs=0.05)
+        rows = (2 * training + validation + 40 * (training + validation)) * 1e-5
+        assert cache.seconds_with == pytest.approx((2 * training + validation) * (2e-3 + 8e-3) + rows + tails, abs=0.05)
         run(photos, tmp_path, "on", **recipe)
         (again,) = self.planned(photos, tmp_path, **recipe)
         assert (again.missing, again.reason) == (0, "all of it is there already")
 
+    def test_what_is_slower_to_read_than_to_compute_isnt_kept(
+        self, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(Speeds, "of", lambda *_: replace(SPEEDS, row=2e-2))
+        (cache,) = self.planned(photos, tmp_path, strategy="feature-extraction", **{"augment.views": 2, "head_only.epochs": 40})
+        assert (cache.training, cache.validation, cache.reason) == (False, False, "it would take longer")
+
+    @pytest.mark.usefixtures("speeds")
     def test_there_may_be_no_room(self, photos: Path, tmp_path: Path) -> None:
         recipe = {"strategy": "feature-extraction", "augment.views": 2, "head_only.epochs": 40}
         plan, backend, loader = prepare(photos, **recipe)

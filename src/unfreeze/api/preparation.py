@@ -60,7 +60,9 @@ def prepare(
     )
     place = _cache_place(asked.cache)
     kept = plan_cache(plan.phases, loader, backend, asked.cache.use, place)
-    return Preparation(asked, dataset, backend, loader, place, plan.model_copy(update={"cache": kept}))
+    # Measuring showed what the frozen part really runs on.
+    plan = plan.model_copy(update={"cache": kept, "environment": plan.environment | backend.environment})
+    return Preparation(asked, dataset, backend, loader, place, plan)
 
 
 def _cache_place(settings: Cache) -> Place:

@@ -71,14 +71,14 @@ def train(
 
     with Feeding(job.loader, job.backend, job.plan, job.cache, watcher.cache_filled) as feeding:
         outcome = train_plan(job.plan, job.backend, feeding, watcher, keep)
-    if outcome.interrupted or outcome.best is None:  # Ctrl-C can come between an epoch and its saving
-        job.backend.save_model(folder / run_folder.MODEL)
-    seconds = {"preparing": prepared - started, "training": time.perf_counter() - prepared}
-    _finish(folder, job, outcome, seconds)
+        if outcome.interrupted or outcome.best is None:  # Ctrl-C can come between an epoch and its saving
+            job.backend.save_model(folder / run_folder.MODEL)
+        seconds = {"preparing": prepared - started, "training": time.perf_counter() - prepared}
+        _finish(folder, job, feeding, outcome, seconds)
     return open_run(folder)
 
 
-def _finish(folder: Path, job: Preparation, outcome: Outcome, seconds: dict[str, float]) -> None:
+def _finish(folder: Path, job: Preparation, feeding: Feeding, outcome: Outcome, seconds: dict[str, float]) -> None:
     """Scores the best weights and writes what is left of the run folder."""
     started, dataset, loader = time.perf_counter(), job.dataset, job.loader
     write_history(outcome.history, folder)
@@ -87,7 +87,7 @@ def _finish(folder: Path, job: Preparation, outcome: Outcome, seconds: dict[str,
         # After Ctrl-C nobody wants to wait for scores: `unfreeze evaluate` makes them later.
         if not outcome.interrupted:
             splits = [name for name in ("validation", "test") if name in dataset.splits]
-            predicted = {split: job.backend.predict(loader.evaluation(split)) for split in splits}
+            predicted = {split: job.backend.predict(feeding.scoring(split)) for split in splits}
     except KeyboardInterrupt:
         outcome.interrupted = True
     scores = {split: score(predicted[split], loader.labels(split), dataset.classes) for split in predicted}

@@ -79,20 +79,22 @@ class Activations:
     def batches(self, split: str, views: Sequence[View]) -> Iterator[Encoded]:
         """The activations of these views, in their order, in batches of the loader's size.
 
-        What the store lacks is computed and put into it first; where it can't be, because the disk is full or the limit is
-        reached, it is computed on the way.
+        What the store lacks is computed and put into it before this returns; where it can't be, because the disk is full or
+        the limit is reached, it is computed on the way.
 
         Raises:
             DataError: a picture can't be read any more.
         """
         if not views:
-            return
-        keys, labels, size = self._keys(split, views), self._loader.labels(split), self._loader.batch_size
+            return iter(())
+        keys = self._keys(split, views)
         self._fill(split, views, keys)
         if self._opened is None or not self._opened[0].has(keys).all():
-            yield from self._backend.encode(self.source.batches(split, views), self.boundary)
-            return
-        store, layout = self._opened
+            return self._backend.encode(self.source.batches(split, views), self.boundary)
+        return self._kept(split, views, keys, *self._opened)
+
+    def _kept(self, split: str, views: Sequence[View], keys: Keys, store: Store, layout: Layout) -> Iterator[Encoded]:
+        labels, size = self._loader.labels(split), self._loader.batch_size
         for start in range(0, len(views), size):
             places = [view.picture for view in views[start : start + size]]
             yield Encoded(layout.unpack(store.read(keys[start : start + size])), labels[places], self.boundary)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from unfreeze.data.load import Loader
+from unfreeze.recipe.network import HEAD
 from unfreeze.recipe.plan import Plan
 from unfreeze.training.activations import Activations, Filling, Place, Source
 from unfreeze.training.backend import Backend
@@ -19,11 +20,14 @@ class Feed:
         self._loader, self._training, self._validation = loader, training, validation
 
     def training(self, epoch: int) -> Iterator[Any]:
-        """The batches of one epoch, numbered from 0 over the whole run; as `Loader.training`."""
+        """The batches of one epoch, numbered from 0 over the whole run; as `Loader.training`.
+
+        What is to be kept of them and isn't there is computed before this returns.
+        """
         return self._training.batches("train", self._loader.training_views(epoch))
 
     def validation(self) -> Iterator[Any]:
-        """The batches of the validation pictures; as `Loader.evaluation`."""
+        """The batches of the validation pictures; as `Loader.evaluation`, and as `training`."""
         return self._validation.batches("validation", self._loader.evaluation_views("validation"))
 
 
@@ -56,6 +60,16 @@ class Feeding:
     def feed(self, number: int) -> Feed:
         """The feed of a phase, counted from 0. Ask when the phase starts: earlier phases may change what its frozen part is."""
         return Feed(self.loader, self._source(number, training=True), self._source(number, training=False))
+
+    def scoring(self, split: str) -> Iterator[Any]:
+        """The pictures of a split, for the finished model to be scored on; as `Loader.evaluation`.
+
+        A base that no phase has changed is as it was when activations were kept: they serve here, too.
+        """
+        last = len(self._plan.phases) - 1
+        untouched = all(phase.boundary == HEAD for phase in self._plan.phases)
+        source = self._source(last, training=False) if untouched else self.loader
+        return source.batches(split, self.loader.evaluation_views(split))
 
     def _source(self, number: int, training: bool) -> Source:
         """The loader, or the phase's activations, made of those of the phases with lower boundaries that are kept as well."""

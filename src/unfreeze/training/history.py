@@ -26,9 +26,10 @@ class EpochRecord:
             loss without class weights and label smoothing, so that it can be held against val_loss.
         val_loss, val_accuracy: of the model after the epoch, on unchanged pictures.
         best: whether it is the best epoch so far.
-        train_seconds, val_seconds: time taken.
+        train_seconds, val_seconds: time taken, without `fill_seconds`.
         pictures_per_second: of training.
         confusion: of validation; row the true class, column the predicted.
+        fill_seconds: time taken to compute activations that the cache lacked.
     """
 
     epoch: int
@@ -45,6 +46,7 @@ class EpochRecord:
     val_seconds: float
     pictures_per_second: float
     confusion: list[list[int]]
+    fill_seconds: float = 0.0
 
     def watched(self, name: str) -> float:
         """The value of `val_loss` or `val_accuracy` with its sign turned so that lower is better."""

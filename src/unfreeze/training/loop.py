@@ -14,9 +14,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -152,9 +152,12 @@ class _Run:
 
         started = time.perf_counter()
         batches = feed.training(len(self.outcome.history))
+        filled = time.perf_counter()
         result = self._backend.train_epoch(batches, rate, self._watcher.step_done)
         trained = time.perf_counter()
-        scores = self._validate(feed) if math.isfinite(result.objective) else None
+        batches = feed.validation()
+        filled_again = time.perf_counter()
+        scores = self._validate(batches) if math.isfinite(result.objective) else None
         if scores is None or not math.isfinite(scores.loss):
             self._check_something_was_learned(phase)
             return None
@@ -171,20 +174,21 @@ class _Run:
             val_loss=scores.loss,
             val_accuracy=scores.accuracy,
             best=False,
-            train_seconds=round(trained - started, 3),
-            val_seconds=round(scored - trained, 3),
-            pictures_per_second=round(result.pictures / (trained - started), 2),
+            train_seconds=round(trained - filled, 3),
+            val_seconds=round(scored - filled_again, 3),
+            pictures_per_second=round(result.pictures / (trained - filled), 2),
             confusion=scores.confusion.tolist(),
+            fill_seconds=round(filled - started + filled_again - trained, 3),
         )
         watch = self._plan.watch
         self._keep(record, best is None or record.watched(watch) < best.watched(watch))
         self._watcher.epoch_done(self.outcome.history[-1])
         return self.outcome.history[-1]
 
-    def _validate(self, feed: Feed) -> Scores:
+    def _validate(self, batches: Iterator[Any]) -> Scores:
         """The scores of the model as it is now on the validation pictures."""
         labels = self._feeding.loader.labels("validation")
-        return score(self._backend.predict(feed.validation()), labels, self._plan.data.classes)
+        return score(self._backend.predict(batches), labels, self._plan.data.classes)
 
     def _keep(self, record: EpochRecord, is_best: bool) -> None:
         if is_best:

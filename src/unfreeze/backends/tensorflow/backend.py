@@ -93,7 +93,7 @@ class TensorFlowBackend:
             "tensorflow": tf.__version__,
             "keras": keras.__version__,
             "threads": str(tf.config.threading.get_intra_op_parallelism_threads() or "all cores"),
-            "frozen part by": engine_for(self._device),
+            "frozen part by": self._engines(),
         }
 
     def start_phase(self, phase: Phase, loss: LossSettings) -> None:
@@ -245,6 +245,10 @@ class TensorFlowBackend:
         if boundary not in self._parts:
             self._parts[boundary] = split(self._model, self._network.split(boundary)[1], self._network)
         return self._parts[boundary]
+
+    def _engines(self) -> str:
+        """What computes the frozen part: as seen so far, else what would be tried first."""
+        return ", ".join({prefix.engine: None for _, prefix in self._prefixes.values()}) or engine_for(self._device)
 
     def _prefix(self, boundary: str, start: str | None) -> Prefix:
         """The frozen part as it is now, from pictures (None) or from a lower boundary."""

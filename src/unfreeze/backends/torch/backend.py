@@ -102,7 +102,7 @@ class TorchBackend:
             "torchvision": torchvision.__version__,
             "timm": timm.__version__,
             "threads": str(torch.get_num_threads()),
-            "frozen part by": engine_for(self._device),
+            "frozen part by": self._engines(),
         }
 
     def start_phase(self, phase: Phase, loss: LossSettings) -> None:
@@ -237,6 +237,10 @@ class TorchBackend:
     @cached_property
     def _traced(self) -> fx.GraphModule | None:
         return trace(self._model.base, self._contract.side_px)
+
+    def _engines(self) -> str:
+        """What computes the frozen part: as seen so far, else what would be tried first."""
+        return ", ".join({prefix.engine: None for _, prefix in self._prefixes.values()}) or engine_for(self._device)
 
     def _prefix(self, boundary: str, start: str | None) -> Prefix:
         """The frozen part as it is now, from pictures (None) or from a lower boundary."""

@@ -59,7 +59,7 @@ class ComparedRun:
 
     @property
     def seconds_per_epoch(self) -> float | None:
-        """Of training and validation, the mean over all epochs."""
+        """Of training and validation, the mean over all epochs; without filling the cache."""
         if not self.history:
             return None
         return sum(record.train_seconds + record.val_seconds for record in self.history) / len(self.history)
