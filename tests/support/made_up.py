@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from unfreeze.data.dataset import Dataset, Record
 from unfreeze.recipe.network import InputContract, Layer, Network, Stage
 from unfreeze.recipe.plan import Plan, PlannedData
 from unfreeze.recipe.recipe import Augment, Head, Recipe
@@ -108,3 +109,25 @@ def pixels_of(path: Path) -> np.ndarray:
     """A picture as int64 [H, W, 3], RGB, 0–255."""
     with Image.open(path) as picture:
         return np.asarray(picture.convert("RGB"), np.int64)
+
+
+def dataset_of(**counts: dict[str, int]) -> Dataset:
+    """A dataset without files that has these counts: split (or `all` for none) -> class -> pictures."""
+    records = [
+        Record(
+            path=Path(f"{split}-{label}-{number}.jpg"),
+            name=f"{split}/{label}/{number}.jpg",
+            label=label,
+            split=None if split == "all" else split,
+            group=None,
+            content=f"{split}-{label}-{number}",
+            width=300,
+            height=200,
+            mode="RGB",
+        )
+        for split, of_class in counts.items()
+        for label, pictures in of_class.items()
+        for number in range(pictures)
+    ]
+    classes = tuple(sorted({label for of_class in counts.values() for label in of_class}))
+    return Dataset(Path("pictures"), classes, tuple(records))

@@ -1,0 +1,85 @@
+"""Unequal classes, and classes too small to learn or to be judged on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from unfreeze.data.dataset import Dataset
+from unfreeze.inspection.finding import DataFinding
+
+# Largest over smallest class. Below the first nobody need care; Buda, Maki & Mazurowski 2018 find the effect of ratios of ten
+# and more on CNNs, and it grows from there.
+NOTED_RATIO, WARNED_RATIO = 3.0, 10.0
+# A split leaves one of so few out by accident; few-shot methods, not fine-tuning, are for them.
+FEW_TO_LEARN = 10
+# The recall of a class is then known to 20 points at best: each picture is one of five.
+FEW_TO_VALIDATE = 5
+
+
+def find_in_classes(dataset: Dataset) -> list[DataFinding]:
+    """What is found in the counts of each class, of the training pictures where there are splits."""
+    counts = dataset.counts()
+    trained = counts.get("train", counts.get("all", {}))
+    found = [_imbalance(trained), _too_few("few-to-learn", "train", trained, FEW_TO_LEARN)]
+    for split in ("validation", "test"):
+        if split in counts:
+            found.append(_too_few("few-to-validate", split, counts[split], FEW_TO_VALIDATE))
+    return [finding for finding in found if finding is not None]
+
+
+def effective_classes(counts: Mapping[str, int]) -> float:
+    """How many equal classes would be as varied: e to the entropy of the counts (Hill 1973, order 1); 0 without pictures."""
+    total = sum(counts.values())
+    parts = [count / total for count in counts.values() if count]
+    return math.exp(-sum(part * math.log(part) for part in parts)) if parts else 0.0
+
+
+def _imbalance(counts: Mapping[str, int]) -> DataFinding | None:
+    present = {label: count for label, count in counts.items() if count}
+    if len(present) < 2:
+        return None
+    most, least = max(present, key=present.__getitem__), min(present, key=present.__getitem__)
+    ratio = present[most] / present[least]
+    if ratio < NOTED_RATIO:
+        return None
+    total, largest = sum(present.values()), present[most]
+    weights = {label: total / (len(present) * count) for label, count in present.items()}
+    effective = effective_classes(present)
+    return DataFinding(
+        code="imbalance",
+        severity="warning" if ratio >= WARNED_RATIO else "note",
+        explanation=(
+            f"'{most}' has {ratio:.1f} times the training pictures of '{least}' ({largest} and {present[least]}); the"
+            f" {len(present)} classes are as varied as {effective:.1f} equal ones. Balanced class weights would count a picture"
+            f" of '{least}' {weights[least]:.2f} times and one of '{most}' {weights[most]:.2f} times; oversampling would show"
+            f" {largest * len(present)} pictures an epoch instead of {total}, each of '{least}' about {ratio:.0f} times."
+        ),
+        measured={"ratio": ratio, "effective_classes": effective},
+        thresholds={"noted_ratio": NOTED_RATIO, "warned_ratio": WARNED_RATIO},
+        advice=(
+            "Look at balanced accuracy and at the recall of each class, not at accuracy alone. Class weights raise the recall"
+            " of rare classes and cost a little of that of common ones."
+        ),
+        remedy={"imbalance.class_weights": "balanced"} if ratio >= WARNED_RATIO else {},
+    )
+
+
+def _too_few(code: str, split: str, counts: Mapping[str, int], enough: int) -> DataFinding | None:
+    small = {label: count for label, count in counts.items() if 0 < count < enough}
+    if not small:
+        return None
+    what = "learn from" if split == "train" else "judge the class by"
+    return DataFinding(
+        code=code,
+        severity="warning",
+        explanation=f"fewer than {enough} pictures of {_listed(small)} in {split}: too few to {what}",
+        details={label: f"{count} in {split}" for label, count in small.items()},
+        measured={"smallest": float(min(small.values())), "classes": float(len(small))},
+        thresholds={"enough": float(enough)},
+        advice="Add pictures of these classes, join them with another class, or leave them out with data.classes.",
+    )
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"'{label}' ({count})" for label, count in counts.items())
