@@ -17,6 +17,7 @@ from unfreeze.recipe.strategies import DEFAULT_STAGES, DEFAULT_WEIGHT_DECAY
 ROOT = Path(__file__).parents[1]
 COMMANDS = (
     "inspect",
+    "check-inputs",
     "plan",
     "train",
     "evaluate",

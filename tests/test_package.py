@@ -10,9 +10,8 @@ import pytest
 import unfreeze
 
 PUBLIC = {
-    "UnfreezeError", "clear_cache", "compare", "convert", "describe_model", "evaluate", "inspect", "list_cache", "models",
-    "open_run", "plan", "predict",
-    "train",
+    "UnfreezeError", "check_inputs", "clear_cache", "compare", "convert", "describe_model", "evaluate", "inspect",
+    "list_cache", "models", "open_run", "plan", "predict", "train",
 }  # fmt: skip
 FRAMEWORKS = ("torch", "torchvision", "timm", "tensorflow", "keras", "keras_hub", "triton", "jax")
 # Quick to import as long as these stay out: they take longer than all the rest together.
@@ -75,7 +74,8 @@ def test_a_command_ends_at_once_with_its_status_and_all_it_printed(does: str, st
 
 
 def test_the_core_loads_no_framework() -> None:
-    assert modules_after("import unfreeze.api, unfreeze.cli.show, unfreeze.cli.watch").isdisjoint(FRAMEWORKS)
+    code = "import unfreeze.api, unfreeze.cli.show, unfreeze.cli.watch, unfreeze.torch, unfreeze.tensorflow"
+    assert modules_after(code).isdisjoint(FRAMEWORKS)
 
 
 def test_a_framework_that_is_not_installed_names_the_extra() -> None:

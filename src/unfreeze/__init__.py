@@ -11,16 +11,30 @@ Every command has a twin here. Importing this package loads no deep-learning fra
 
 from __future__ import annotations
 
+import importlib
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from unfreeze.api import compare, convert, describe_model, evaluate, inspect, models, open_run, plan, predict, train
+    from unfreeze.api import (
+        check_inputs,
+        compare,
+        convert,
+        describe_model,
+        evaluate,
+        inspect,
+        models,
+        open_run,
+        plan,
+        predict,
+        train,
+    )
     from unfreeze.errors import UnfreezeError
 
 __version__ = version("unfreeze")
 __all__ = [
     "UnfreezeError",
+    "check_inputs",
     "clear_cache",
     "compare",
     "convert",
@@ -42,6 +56,8 @@ def __getattr__(name: str) -> Any:
         from unfreeze.errors import UnfreezeError
 
         return UnfreezeError
+    if name in ("tensorflow", "torch"):  # what there is for a model of one's own
+        return importlib.import_module(f"unfreeze.{name}")
     if name in __all__:
         from unfreeze import api
 

@@ -3,6 +3,7 @@
     UnfreezeError
     ├── RecipeError       what was asked for can't be: an unknown key, a value out of range, options that contradict
     ├── DataError         the folder, manifest or picture can't be used as it is
+    │   └── PictureError  one picture can't be read
     ├── ModelError        no such network, no weights for it, or an input it can't take
     ├── FrameworkError    the framework asked for is unknown or not installed
     ├── TrainingError     the training can't go on, for example because the loss became NaN before anything was learned
@@ -29,6 +30,18 @@ class RecipeError(UnfreezeError):
 
 class DataError(UnfreezeError):
     """A folder, manifest or picture that can't be used as it is."""
+
+
+class PictureError(DataError):
+    """A picture that can't be read.
+
+    Attributes:
+        kind: why, for programs: `unreadable`, `empty-file`, `not-a-picture`, `truncated`, `damaged` or `too-large`.
+    """
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
 class ModelError(UnfreezeError):

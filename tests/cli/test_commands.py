@@ -63,6 +63,8 @@ def test_train_makes_the_whole_run_folder(unfreeze: Command, photos: Path, tmp_p
     assert metrics["best_epoch"] == best["epoch"]
     assert metrics["validation"]["accuracy"] == pytest.approx(best["val_accuracy"])
     assert metrics["validation"]["confusion"] == best["confusion"]
+    assert metrics["validation"]["balanced_accuracy"] == best["val_balanced_accuracy"]
+    assert metrics["validation"]["macro_f1"] == best["val_macro_f1"]
     assert metrics["test"]["interval"][0] < metrics["test"]["accuracy"] <= metrics["test"]["interval"][1]
     predictions = table_rows(out / "predictions.csv")
     tests = [row for row in predictions if row["split"] == "test"]
@@ -116,10 +118,38 @@ def test_oversampling_and_given_splits(unfreeze: Command, tmp_path: Path) -> Non
         class_folder(tmp_path / "data" / split, {"a": count, "b": count // 2})
     status, out, _ = unfreeze("train", tmp_path / "data", *NUMPY, "--oversample", "--out", tmp_path / "run", "--epochs", 2)
     assert status == 0
-    assert "oversampled to 24 pictures an epoch" in out
+    assert "oversampled to 24 pictures an epoch, 6 of them repeats" in out
+    assert "times a picture is shown: 1 (a, 12 pictures) to 2 (b, 6 pictures)" in out
     assert "no test pictures: the run will have no test score" in out
     assert "validation: accuracy" in out
     assert json.loads((tmp_path / "run/metrics.json").read_text())["test"] is None
+
+
+def test_a_plan_shows_what_is_done_about_unequal_classes(unfreeze: Command, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    for split in ("train", "val"):
+        class_folder(data / split, {"a": 28, "b": 7})
+    weighted = unfreeze("plan", data, *NUMPY, "--set", "imbalance={class_weights: effective, beta: 0.9, loss: focal}")[1]
+    adjusted = unfreeze("plan", data, *NUMPY, "--set", "imbalance.loss=logit-adjusted", "--set", "watch=val_macro_f1")[1]
+    # (1 - 0.9^28) / (1 - 0.9^7) = 1.816
+    assert "class weights in the loss, 0.86 (a, 28 pictures) to 1.56 (b, 7 pictures)" in weighted
+    assert "focal loss, γ 2, label smoothing 0.1; best epoch by val_loss" in weighted
+    assert "logit-adjusted cross-entropy, label smoothing 0.1; best epoch by val_macro_f1" in adjusted
+    assert "-0.223" in adjusted and "-1.609" in adjusted  # log 0.8 and log 0.2, class by class
+    status, _, err = unfreeze("plan", data, *NUMPY, "--oversample", "--set", "imbalance.loss=logit-adjusted")
+    assert status == 2
+    assert "oversample and loss: logit-adjusted each make up for rare classes" in err
+
+
+@pytest.mark.parametrize("settings", ["{loss: logit-adjusted}", "{loss: focal, class_weights: inverse-sqrt}"])
+def test_each_loss_trains(unfreeze: Command, tmp_path: Path, settings: str) -> None:
+    data, out = class_folder(tmp_path / "data", {"a": 40, "b": 14}), tmp_path / "run"
+    status, printed, _ = unfreeze(
+        "train", data, *NUMPY, "--set", f"imbalance={settings}", "--set", "watch=val_balanced_accuracy", "--out", out
+    )
+    assert status == 0
+    assert "the best by val_balanced_accuracy" in printed
+    assert json.loads((out / "metrics.json").read_text())["test"]["balanced_accuracy"] > 0.8
 
 
 def test_evaluate(unfreeze: Command, run: Path, tmp_path: Path) -> None:
@@ -128,6 +158,7 @@ def test_evaluate(unfreeze: Command, run: Path, tmp_path: Path) -> None:
     status, out, _ = unfreeze("evaluate", run, more)
     assert status == 0
     assert f"{more}: accuracy 100.0% (95 % interval 72.2% to 100.0%, Wilson; 10 pictures" in out
+    assert "balanced accuracy 100.0% (the mean recall of the classes), macro-F1 100.0%" in out  # été has no pictures here
     assert "0/notes.txt: not a picture" in out
 
 

@@ -42,6 +42,9 @@ def test_two_runs_side_by_side(unfreeze: Command, pair: tuple[Path, Path], tmp_p
         test = json.loads((run / "metrics.json").read_text())["test"]
         low, high = test["interval"]
         assert shown == f"{test['accuracy']:.1%} ({low:.1%} to {high:.1%}, {test['pictures']} pictures)"
+    tests = [json.loads((run / "metrics.json").read_text())["test"] for run in pair]
+    means = [f"{test['balanced_accuracy']:.1%}, {test['macro_f1']:.1%}" for test in tests]
+    assert cells["test balanced accuracy, macro-F1"] == means
     one, two = (right_by_path(run) for run in pair)
     first = sum(one[path] and not two[path] for path in one)
     second = sum(two[path] and not one[path] for path in one)

@@ -211,34 +211,28 @@ def test_the_loss_is_cross_entropy(opened: Open) -> None:
     assert result.accuracy == (logs.argmax(axis=1) == labels).mean()
 
 
-def test_class_weights_divide_by_their_sum(opened: Open) -> None:
+def test_what_is_minimised_is_as_asked_and_what_is_reported_is_plain(opened: Open) -> None:
+    """Each kind of loss through the port; test_losses.py holds more of them against NumPy."""
     backend, phases = opened(strategy="feature-extraction", **STILL)
     logs, labels = backend.predict(batches()).astype(np.float64), pictures()[1]
-    weights = np.array([1.0, 5.0, 0.5], np.float32)
-    result = train(backend, phases[0], rate=0.0, loss=LossSettings(class_weights=weights), size=24)[0]
-    expected = -(weights[labels] * logs[np.arange(24), labels]).sum() / weights[labels].sum()
-    assert result.objective == pytest.approx(expected, abs=1e-5)
-    assert result.loss == pytest.approx(-logs[np.arange(24), labels].mean(), abs=1e-5)
-
-
-def test_label_smoothing_spreads_part_of_the_target(opened: Open) -> None:
-    backend, phases = opened(strategy="feature-extraction", **STILL)
-    logs, labels = backend.predict(batches()).astype(np.float64), pictures()[1]
-    result = train(backend, phases[0], rate=0.0, loss=LossSettings(label_smoothing=0.3))[0]
-    expected = -(0.7 * logs[np.arange(24), labels] + 0.3 * logs.mean(axis=1)).mean()
-    assert result.objective == pytest.approx(expected, abs=1e-5)
-    assert result.loss == pytest.approx(-logs[np.arange(24), labels].mean(), abs=1e-5)
-
-
-def test_class_weights_weigh_a_picture_whatever_its_smoothed_target(opened: Open) -> None:
-    backend, phases = opened(strategy="feature-extraction", **STILL)
-    logs, labels = backend.predict(batches()).astype(np.float64), pictures()[1]
-    weights = np.array([1.0, 5.0, 0.5], np.float32)
-    settings = LossSettings(label_smoothing=0.3, class_weights=weights)
-    result = train(backend, phases[0], rate=0.0, loss=settings, size=24)[0]
-    losses = -(0.7 * logs[np.arange(24), labels] + 0.3 * logs.mean(axis=1))
-    expected = (weights[labels] * losses).sum() / weights[labels].sum()
-    assert result.objective == pytest.approx(expected, abs=1e-5)
+    rows, weights = np.arange(24), np.array([1.0, 5.0, 0.5], np.float32)
+    offsets = np.log(np.array([0.1, 0.2, 0.7], np.float32))
+    adjusted = logs + offsets - np.log(np.exp(logs + offsets).sum(axis=1, keepdims=True))
+    smoothed = 0.7 * logs[rows, labels] + 0.3 * logs.mean(axis=1)
+    focal = (1 - np.exp(logs[rows, labels])) ** 2 * logs[rows, labels]
+    expected = [
+        (LossSettings(label_smoothing=0.3), -smoothed.mean()),
+        # A picture is weighed whatever its smoothed target, and a batch divided by the sum of weights.
+        (LossSettings(label_smoothing=0.3, class_weights=weights), -np.average(smoothed, weights=weights[labels])),
+        (LossSettings(class_weights=weights, focal_gamma=2.0), -np.average(focal, weights=weights[labels])),
+        (LossSettings(logit_offsets=offsets), -adjusted[rows, labels].mean()),
+    ]
+    for settings, objective in expected:
+        result = train(backend, phases[0], rate=0.0, loss=settings, size=24)[0]
+        assert result.objective == pytest.approx(objective, abs=1e-5)
+        assert result.loss == pytest.approx(-logs[rows, labels].mean(), abs=1e-5)
+        assert result.accuracy == (logs.argmax(axis=1) == labels).mean()
+        np.testing.assert_allclose(backend.predict(batches()), logs, atol=1e-5)
 
 
 @pytest.mark.parametrize("engine", ["off", "on"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections import Counter
 
 import numpy as np
@@ -10,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 from sklearn.utils.class_weight import compute_class_weight
 
-from unfreeze.data.balance import class_weights, epoch_items, pictures_per_epoch
+from unfreeze.data.balance import class_weights, epoch_items, logit_offsets, pictures_per_epoch, repeats
 from unfreeze.errors import RecipeError
 from unfreeze.recipe.recipe import Imbalance
 
@@ -39,6 +41,42 @@ def test_balanced_weights_are_those_of_scikit_learn(counts: dict[str, int]) -> N
     assert weights is not None
     assert list(weights) == list(counts)
     np.testing.assert_allclose(list(weights.values()), expected, rtol=1e-12)
+
+
+def test_inverse_square_roots_have_the_ratio_of_roots_and_a_mean_of_one() -> None:
+    counts = {"cat": 100, "dog": 4}
+    weights = class_weights(counts, Imbalance(class_weights="inverse-sqrt"))
+    assert weights is not None
+    assert weights["dog"] / weights["cat"] == pytest.approx(10 / 2)
+    assert weights == pytest.approx({"cat": 104 / 120, "dog": 104 / 24})
+
+
+def test_the_effective_number_of_samples() -> None:
+    # Cui et al. 2019, equation 2: 0.9 of a picture is new where there is one, 0.9² of the next.
+    counts, settings = {"cat": 3, "dog": 1}, Imbalance(class_weights="effective", beta=0.9)
+    weights = class_weights(counts, settings)
+    assert weights is not None
+    assert weights["dog"] / weights["cat"] == pytest.approx(1 + 0.9 + 0.81)
+    assert sum(weights[label] * counts[label] for label in counts) == pytest.approx(4)
+
+
+@given(some.dictionaries(some.text(max_size=3), some.integers(1, 10**6), min_size=1, max_size=8), some.data())
+@steady
+def test_all_kinds_weigh_rare_classes_more_and_the_mean_picture_by_one(counts: dict[str, int], data: some.DataObject) -> None:
+    kind = data.draw(some.sampled_from(["balanced", "inverse-sqrt", "effective"]))
+    settings = Imbalance(class_weights=kind, beta=data.draw(some.sampled_from([0.0, 0.9, 0.999, 0.999999])))
+    weights = class_weights(counts, settings)
+    assert weights is not None
+    assert sum(weights[label] * counts[label] for label in counts) == pytest.approx(sum(counts.values()))
+    by_size = sorted(counts, key=counts.__getitem__)
+    assert all(weights[rare] >= weights[common] * (1 - 1e-12) for rare, common in itertools.pairwise(by_size))
+
+
+def test_effective_lies_between_equal_and_balanced() -> None:
+    counts = {"cat": 20, "dog": 1000}
+    ends = [class_weights(counts, Imbalance(class_weights="effective", beta=beta)) for beta in (0.0, 1 - 1e-9)]
+    assert ends[0] == pytest.approx({"cat": 1, "dog": 1})
+    assert ends[1] == pytest.approx(class_weights(counts, Imbalance(class_weights="balanced")), rel=1e-5)
 
 
 def test_weights_by_name_in_the_order_of_the_classes() -> None:
@@ -89,6 +127,20 @@ def test_other_pictures_are_repeated_in_other_epochs() -> None:
     repeated = [frozenset(index for index, repeat in epoch_items(labels, True, 0, epoch) if repeat) for epoch in range(9)]
     assert all(len(indices) == 5 for indices in repeated)
     assert len(set(repeated)) > 5
+
+
+def test_logit_offsets_are_the_logs_of_the_priors() -> None:
+    counts = {"cat": 75, "dog": 25}
+    offsets = logit_offsets(counts, Imbalance(loss="logit-adjusted", tau=2.0))
+    assert offsets == pytest.approx({"cat": 2 * math.log(0.75), "dog": 2 * math.log(0.25)})
+    assert logit_offsets(counts, Imbalance(loss="focal")) is None
+
+
+def test_repeats_are_what_an_epoch_shows() -> None:
+    labels = [0] * 10 + [1] * 4 + [2]
+    shown = Counter(labels[index] for index, _ in epoch_items(labels, True, 0, 0))
+    assert repeats({"cat": 10, "dog": 4, "cow": 1}) == {"cat": 1.0, "dog": 2.5, "cow": 10.0}
+    assert [shown[label] / labels.count(label) for label in (0, 1, 2)] == [1.0, 2.5, 10.0]
 
 
 def test_pictures_per_epoch() -> None:

@@ -14,10 +14,12 @@ from unfreeze.data import index as module
 from unfreeze.data import scan as scanning
 from unfreeze.data.dataset import Dataset, LeftOut
 from unfreeze.data.index import FILE_NAME, Facts, Index
+from unfreeze.data.look import Look
+from unfreeze.data.picture import Examined
 from unfreeze.data.scan import scan, scan_for_training
 from unfreeze.recipe.recipe import Data
 
-FACTS = Facts("00ff", 3, 4, "RGB")
+FACTS = Facts("00ff", Examined(3, 4, "RGB", "PNG", 1, False, bytes(range(256)) + bytes(32)), Look(0.1, 0.9, 0.8, None))
 
 
 @pytest.fixture
@@ -118,7 +120,9 @@ class TestScanning:
         self, pictures: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         (pictures / "cat" / "gone.png").symlink_to("nowhere.png")
-        assert scanned(pictures, folder).left_out == (LeftOut("cat/gone.png", "can't be read (No such file or directory)"),)
+        assert scanned(pictures, folder).left_out == (
+            LeftOut("cat/gone.png", "can't be read (No such file or directory)", "unreadable"),
+        )
         write_picture(pictures / "cat" / "nowhere.png")
         assert scanned(pictures, folder).left_out == ()
 
@@ -239,7 +243,7 @@ class TestIndex:
 
     def test_gives_back_what_it_was_given(self, tmp_path: Path) -> None:
         odd = tmp_path / os.fsdecode(b"K\xe4fer \xf0\x9f\x90\x9b.png")
-        unreadable = Facts("ab", reason="damaged or truncated (broken \udce4)")
+        unreadable = Facts("ab", kind="damaged", reason="damaged or truncated (broken \udce4)")
         paths, stamps = [odd, tmp_path / "b", tmp_path / "c"], [b"1", b"2", None]
         with Index(tmp_path) as index:
             index.remember(paths, stamps, [FACTS, unreadable, FACTS])

@@ -78,11 +78,17 @@ class TestScan:
         dataset = scan(tmp_path)
         assert dataset.left_out == (
             LeftOut("cat/.hidden", "a hidden or system file"),
-            LeftOut("cat/broken link.png", "can't be read (No such file or directory)"),
-            LeftOut("cat/empty.jpg", "the file is empty (0 bytes)"),
-            LeftOut("cat/large.png", "33 × 32 pixels, more than the limit of 1024 pixels"),
-            LeftOut("cat/text.jpg", "not a picture in a format that can be read (JPEG, PNG, WEBP, BMP, TIFF, GIF)"),
-            LeftOut("cat/truncated.png", "damaged or truncated (image file is truncated)"),
+            LeftOut("cat/broken link.png", "can't be read (No such file or directory)", "unreadable"),
+            LeftOut("cat/empty.jpg", "the file is empty (0 bytes)", "empty-file"),
+            LeftOut(
+                "cat/large.png",
+                "33 × 32 pixels, more than the limit of 1024 pixels; UNFREEZE_MAX_PIXELS raises it",
+                "too-large",
+            ),
+            LeftOut(
+                "cat/text.jpg", "not a picture in a format that can be read (JPEG, PNG, WEBP, BMP, TIFF, GIF)", "not-a-picture"
+            ),
+            LeftOut("cat/truncated.png", "damaged or truncated (image file is truncated)", "truncated"),
         )
         assert [record.name for record in dataset.records] == [
             "cat/000.png",
@@ -96,7 +102,7 @@ class TestScan:
     def test_file_without_permission(self, tmp_path: Path) -> None:
         class_folder(tmp_path, {"cat": 2})
         (tmp_path / "cat" / "000.png").chmod(0)
-        assert scan(tmp_path).left_out == (LeftOut("cat/000.png", "can't be read (Permission denied)"),)
+        assert scan(tmp_path).left_out == (LeftOut("cat/000.png", "can't be read (Permission denied)", "unreadable"),)
 
     def test_progress_counts_up_to_all_files(self, tmp_path: Path) -> None:
         class_folder(tmp_path, {"cat": 20, "dog": 15}, size=(8, 8))
@@ -171,7 +177,7 @@ class TestScan:
         path = manifest_of(tmp_path, {"a.png": "cat", "b.png": "dog", "c.png": "dog"})
         (tmp_path / "b.png").unlink()
         dataset = scan(path)
-        assert dataset.left_out == (LeftOut("b.png", "can't be read (No such file or directory)"),)
+        assert dataset.left_out == (LeftOut("b.png", "can't be read (No such file or directory)", "unreadable"),)
         assert [record.name for record in dataset.records] == ["a.png", "c.png"]
 
 
@@ -214,8 +220,8 @@ class TestSplits:
         assert tally(dataset) == {"train": [15, 30], "validation": [3, 6], "test": [2, 4]}
         assert dataset.splits == ("train", "validation", "test")
         assert dataset.decisions == (
-            "split the pictures by class into train 75%, validation 15%, test 10% (seed 5); identical pictures and"
-            " groups stay together",
+            "split the pictures by class into train 75%, validation 15%, test 10% (seed 5); identical and"
+            " near-identical pictures and groups stay together",
         )
         assert [record.name for record in dataset.records] == sorted(record.name for record in dataset.records)
 
@@ -245,8 +251,8 @@ class TestSplits:
         dataset = trained(split_folder(tmp_path, {"train": {"cat": 20, "dog": 10}}), Data(validation_fraction=0.2))
         assert tally(dataset) == {"train": [16, 8], "validation": [4, 2]}
         assert dataset.decisions == (
-            "split the training pictures by class into train 80%, validation 20% (seed 0); identical pictures and groups"
-            " stay together",
+            "split the training pictures by class into train 80%, validation 20% (seed 0); identical and"
+            " near-identical pictures and groups stay together",
             "no test pictures: the run will have no test score",
         )
 

@@ -43,7 +43,13 @@ EVERYTHING_ON = {
         "stopping": {"patience_epochs": 1, "min_delta": 0.001},
     },
     "unfreeze": {"stages": 3, "rate_factor": 1.0, "batchnorm": "update"},
-    "imbalance": {"class_weights": {"owl": 2.0, "Käfer, schwarz": 0.5, "no": 1}},
+    "imbalance": {
+        "class_weights": {"owl": 2.0, "Käfer, schwarz": 0.5, "no": 1},
+        "beta": 0.99,
+        "loss": "focal",
+        "gamma": 1.5,
+        "tau": 2,
+    },
 }
 
 
@@ -156,7 +162,17 @@ def test_all_mistakes_come_at_once():
         ("unfreeze.stages", 0, "greater than or equal to 1"),
         ("unfreeze.batchnorm", "frosen", "Did you mean 'frozen'?"),
         ("imbalance.class_weights", "blanced", "received 'blanced'. Did you mean 'balanced'?"),
-        ("imbalance.class_weights", 5, "should be 'none' or 'balanced', or `name: value` lines, received 5."),
+        (
+            "imbalance.class_weights",
+            5,
+            "should be 'none', 'balanced', 'inverse-sqrt' or 'effective', or `name: value` lines, received 5.",
+        ),
+        ("imbalance.class_weights", "inverse_sqrt", "Did you mean 'inverse-sqrt'?"),
+        ("imbalance.beta", 1, "less than 1, received 1."),
+        ("imbalance.loss", "logit-adjustment", "Did you mean 'logit-adjusted'?"),
+        ("imbalance.gamma", 0, "greater than 0, received 0."),
+        ("imbalance.tau", 0, "greater than 0, received 0."),
+        ("watch", "macro_f1", "Did you mean 'val_macro_f1'?"),
         ("data.validation_fraction", 0, "greater than 0"),
         ("data.classes", "cat", "should be a list, received 'cat'."),
     ],
@@ -204,12 +220,19 @@ def test_a_value_in_the_place_of_a_section(values, line):
             "unfreeze: stages: 1 and layers: 2 say the same thing twice: give one of them",
         ),
         (
-            {"imbalance": {"class_weights": "balanced", "oversample": True}},
-            "imbalance: oversample and class_weights both make up for rare classes, together they do it twice: choose one",
+            {"imbalance": {"class_weights": "effective", "oversample": True}},
+            "imbalance: class_weights and oversample each make up for rare classes, together they do it more than once: choose"
+            " one",
         ),
         (
-            {"imbalance": {"class_weights": {"cat": 2}, "oversample": True}},
-            "imbalance: oversample and class_weights both make up for rare classes, together they do it twice: choose one",
+            {"imbalance": {"class_weights": {"cat": 2}, "loss": "logit-adjusted"}},
+            "imbalance: class_weights and loss: logit-adjusted each make up for rare classes, together they do it more than"
+            " once: choose one",
+        ),
+        (
+            {"imbalance": {"oversample": True, "class_weights": "balanced", "loss": "logit-adjusted"}},
+            "imbalance: class_weights and oversample and loss: logit-adjusted each make up for rare classes, together they do"
+            " it more than once: choose one",
         ),
         (
             {"strategy": "gradual", "unfreeze": {"layers": 2}},
@@ -238,6 +261,9 @@ def test_options_that_contradict(values, line):
         {"unfreeze": {"layers": 2}, "strategy": "fine-tune-top"},
         {"imbalance": {"oversample": True}},
         {"imbalance": {"class_weights": "balanced", "oversample": False}},
+        {"imbalance": {"class_weights": "inverse-sqrt", "loss": "focal"}},
+        {"imbalance": {"oversample": True, "loss": "focal", "gamma": 0.5}},
+        {"imbalance": {"loss": "logit-adjusted", "tau": 1.5}},
         {"data": {"validation_fraction": 0.49, "test_fraction": 0.5}},
         {"data": {"classes": None}},
     ],

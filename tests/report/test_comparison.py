@@ -67,6 +67,14 @@ def test_values_are_named_with_dots_and_phases_by_number() -> None:
     }
 
 
+def test_numbers_by_class_are_one_row_each() -> None:
+    adjusted = small_plan(logit_offsets={"a.b": -1.5, "dog": -0.5}, repeats={"a.b": 2.0, "dog": 1.0})
+    assert differences(small_plan(), adjusted) == {
+        "logit_offsets": ("none", "a.b -1.5, dog -0.5"),
+        "repeats": ("none", "a.b 2, dog 1"),
+    }
+
+
 def test_a_phase_that_only_one_plan_has_is_one_line() -> None:
     found = differences(small_plan(), small_plan(Recipe(strategy="feature-extraction")))
     assert found["phases.2"] == ("last 2 stages: from stage2, 10 epochs, rate 0.0005, adamw", "—")

@@ -7,7 +7,7 @@ import pytest
 from matplotlib.colors import to_rgb
 
 from support.made_up import pixels_of
-from unfreeze.data.summary import Inspection
+from unfreeze.inspection.inspection import Inspection
 from unfreeze.report.counts import _COLOURS, draw_counts
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -16,7 +16,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
 def inspection(counts, classes=("cat", "dog")):
     return Inspection(
         root="data", classes=tuple(classes), counts=counts, imbalance=1.0, sides_px=(8, 8, 8), modes={"RGB": 1},
-        identical=0, left_out=(), decisions=(),
+        left_out=(), decisions=(), findings=(),
     )  # fmt: skip
 
 

@@ -139,14 +139,17 @@ def test_the_numbers_stand_in_it(tmp_path):
     test = of["test"]
     assert f"{percent(test['accuracy'])} of the test pictures named right" in text
     assert f"95 % interval {percent(test['interval'][0])} to {percent(test['interval'][1])} (Wilson)" in text
-    assert "45 pictures, weights of epoch 3" in text
+    means = f"(the mean recall of the classes) {percent(test['balanced_accuracy'])}, macro-F1 {percent(test['macro_f1'])}"
+    assert f"45 pictures; balanced accuracy {means}, weights of epoch 3" in text
     for name, one in test["per_class"].items():
         row = [name, str(one["pictures"]), *(percent(one[key]) for key in ("precision", "recall", "f1"))]
         assert " ".join(row) in text
     assert "0.712" in text  # a validation loss
-    assert "71.2 %" in text  # a validation accuracy
+    assert "71.2 % 74.0 % 73.0 %" in text  # a validation accuracy, the balanced one, macro-F1
     assert "3 (best) last stage" in text
     assert "0.512" in text  # a class weight
+    assert "loss cross-entropy, label smoothing 0; best epoch by val_loss" in text
+    assert "unequal classes class weights in the loss, 0.512 (cat, 70 pictures)" in text
     assert "983" in text  # trainable parameters
     assert "0.00025" in text
     assert "fingerprint f1a9" in text
@@ -210,6 +213,15 @@ def test_written_twice_it_is_the_same(tmp_path):
 
 def test_a_plan_without_class_weights(tmp_path):
     assert "weight in the loss" not in page(tmp_path, PLAN.model_copy(update={"class_weights": None}))
+
+
+def test_oversampling_and_logit_offsets_stand_by_class(tmp_path):
+    repeats, offsets = dict(zip(CLASSES, (1.0, 2.5, 7.125), strict=True)), dict(zip(CLASSES, (-0.5, -1.25, -4.0), strict=True))
+    plan = PLAN.model_copy(
+        update={"class_weights": None, "oversample": True, "repeats": repeats, "logit_offsets": offsets, "focal_gamma": 2.0}
+    )
+    text = Tags(page(tmp_path, plan)).text
+    assert "class train validation test added to the logit times an epoch cat 70 15 15 -0.500 1.000" in text
 
 
 @pytest.mark.parametrize(

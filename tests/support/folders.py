@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageDraw
 
 Colour = tuple[int, int, int]
 
@@ -32,6 +32,29 @@ def noisy_pixels(colour: Colour, size: tuple[int, int], seed: int = 0) -> NDArra
     width, height = size
     noise = np.random.default_rng(seed).integers(-_NOISE, _NOISE + 1, (height, width, 3))
     return np.clip(np.array(colour) + noise, 0, 255).astype(np.uint8)
+
+
+def scene(seed: int, size: tuple[int, int] = (320, 240)) -> Image.Image:
+    """A picture with coarse shapes, edges and fine detail as a photograph has; of each seed another. `size`: width, height."""
+    random = np.random.default_rng(seed)
+    coarse = Image.fromarray(random.integers(30, 226, (6, 8, 3), np.uint8)).resize(size, Image.Resampling.BICUBIC)
+    draw = ImageDraw.Draw(coarse)
+    for _ in range(12):
+        left, upper = random.uniform(0, 0.9, 2) * size
+        width, height = random.uniform(0.05, 0.3, 2) * size
+        draw.rectangle((left, upper, left + width, upper + height), tuple(int(level) for level in random.integers(0, 256, 3)))
+    return coarse
+
+
+def scene_folder(root: Path, counts: Mapping[str, int], first_seed: int = 0) -> Path:
+    """Writes `root/<class or split/class>/<number>.jpg`, a scene each, none like another."""
+    seed = first_seed
+    for label, count in counts.items():
+        (root / label).mkdir(parents=True, exist_ok=True)
+        for number in range(count):
+            scene(seed).save(root / label / f"{number:03d}.jpg", quality=90)
+            seed += 1
+    return root
 
 
 def write_picture(

@@ -88,6 +88,8 @@ def epoch_record(epoch: int = 1, **changes: Any) -> EpochRecord:
         "train_accuracy": 0.8,
         "val_loss": 0.6,
         "val_accuracy": 0.75,
+        "val_balanced_accuracy": 0.74,
+        "val_macro_f1": 0.73,
         "best": False,
         "train_seconds": 1.5,
         "val_seconds": 0.5,

@@ -21,7 +21,7 @@ from unfreeze.files import write_json
 from unfreeze.recipe.network import HEAD, STEM, InputContract, Layer, Network, Stage
 from unfreeze.recipe.plan import Phase
 from unfreeze.recipe.recipe import Recipe
-from unfreeze.training.backend import Encoded, EpochResult, LossSettings, ModelEntry
+from unfreeze.training.backend import SMALLEST_DOUBT, Encoded, EpochResult, LossSettings, ModelEntry
 
 GRID, UNITS = 4, 16
 CONTRACT = InputContract(side_px=16, crop_fraction=1.0, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
@@ -106,6 +106,9 @@ class NumpyBackend:
         outputs += [_log_softmax(self._at(batch, HEAD) @ self.weights[HEAD]) for batch in batches]
         return np.concatenate(outputs).astype(np.float32)
 
+    def arrivals(self, values: NDArray[np.float32], first: int | None = None) -> list[Arrival]:
+        return []  # no BatchNorm
+
     def finish(self) -> None: ...
 
     def snapshot(self) -> Any:
@@ -134,20 +137,29 @@ class NumpyBackend:
         inputs = {name: self._at(batch, name) for name in self.network.stage_names if name in self._trainable}
         inputs[HEAD] = inputs[HEAD] * mask
         logits = inputs[HEAD] @ self.weights[HEAD]
-        logs = _log_softmax(logits)
-        target = np.full(logs.shape, self._loss.label_smoothing / logs.shape[1])
-        target[rows, batch.labels] += 1 - self._loss.label_smoothing
-        weights = np.ones(len(rows)) if self._loss.class_weights is None else self._loss.class_weights[batch.labels]
-        weights = (weights / weights.sum())[:, None]
-        to_logits = (np.exp(logs) - target) * weights
-        backward = to_logits
+        objective, backward = objective_and_gradient(logits, batch.labels, self._loss)
         for name in reversed(list(inputs)):
             gradient = inputs[name].T @ backward
             if name != next(iter(inputs)):
                 backward = backward @ self.weights[name].T * (inputs[name] > 0) * (mask if name == HEAD else 1)
             self.weights[name] = (self.weights[name] - rate * gradient).astype(np.float32)
-        objective, right = -(target * logs * weights).sum(), (logits.argmax(1) == batch.labels).sum()
-        return [float(objective) * len(rows), float(-logs[rows, batch.labels].sum()), float(right)]
+        loss, right = -_log_softmax(logits)[rows, batch.labels].sum(), (logits.argmax(1) == batch.labels).sum()
+        return [objective * len(rows), float(loss), float(right)]
+
+
+def objective_and_gradient(
+    logits: NDArray[np.float32], labels: NDArray[np.int64], settings: LossSettings
+) -> tuple[float, NDArray[np.float64]]:
+    """What `LossSettings` says of a batch, and its gradient by the logits, [B, K]."""
+    rows, gamma = np.arange(len(labels)), settings.focal_gamma
+    logs = _log_softmax(logits if settings.logit_offsets is None else logits + settings.logit_offsets).astype(np.float64)
+    target = np.full(logs.shape, settings.label_smoothing / logs.shape[1])
+    target[rows, labels] += 1 - settings.label_smoothing
+    weights = np.ones(len(rows)) if settings.class_weights is None else settings.class_weights[labels]
+    weights = (weights / weights.sum())[:, None]
+    likely, doubt = np.exp(logs), np.maximum(-np.expm1(logs), SMALLEST_DOUBT)
+    by_logs = target * weights * (gamma * likely * doubt ** (gamma - 1) * logs - doubt**gamma)
+    return float(-(target * weights * doubt**gamma * logs).sum()), by_logs - likely * by_logs.sum(axis=1, keepdims=True)
 
 
 def _initial_weights(seed: int, classes: int) -> dict[str, NDArray[np.float32]]:

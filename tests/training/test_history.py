@@ -59,6 +59,17 @@ def test_columns_of_a_later_version_are_passed_over(tmp_path):
     assert read_history(tmp_path) == HISTORY[:1]
 
 
+def test_a_run_of_an_earlier_version_gets_its_means_from_its_matrix(tmp_path):
+    write_history([epoch_record(confusion=[[40, 10], [15, 35]])], tmp_path)
+    path = tmp_path / "history.jsonl"
+    values = json.loads(path.read_text())
+    del values["val_balanced_accuracy"], values["val_macro_f1"]
+    path.write_text(json.dumps(values))
+    (record,) = read_history(tmp_path)
+    assert record.val_balanced_accuracy == pytest.approx((40 / 50 + 35 / 50) / 2)
+    assert record.val_macro_f1 == pytest.approx((80 / 105 + 70 / 95) / 2)
+
+
 @pytest.mark.parametrize(
     "content",
     [b'{"epoch": 1', b'{"epoch": 1}', b"3", b"null", b"[]", b"\xff\xfe", b"\n", b"nonsense"],
@@ -77,6 +88,8 @@ def test_missing(tmp_path):
 
 
 def test_the_watched_value_is_lower_when_better():
-    record = epoch_record(val_loss=0.4, val_accuracy=0.9)
+    record = epoch_record(val_loss=0.4, val_accuracy=0.9, val_balanced_accuracy=0.8, val_macro_f1=0.7)
     assert record.watched("val_loss") == 0.4
     assert record.watched("val_accuracy") == -0.9
+    assert record.watched("val_balanced_accuracy") == -0.8
+    assert record.watched("val_macro_f1") == -0.7

@@ -113,11 +113,27 @@ def test_a_phase_stops_after_its_patience_and_the_next_starts_from_the_best(tmp_
     assert counter(backend) == 2
 
 
-def test_accuracy_can_be_watched_instead_of_loss(tmp_path: Path) -> None:
+@pytest.mark.parametrize("watch", ["val_accuracy", "val_balanced_accuracy", "val_macro_f1"])
+def test_accuracies_can_be_watched_instead_of_loss(tmp_path: Path, watch: str) -> None:
     # A validation loss above ln 2 means every answer is wrong, below it that every answer is right.
-    plan, backend, feeding = scripted(tmp_path, [0.9, 0.6, 0.1], watch="val_accuracy", **FEATURES, **{"head_only.epochs": 3})
+    plan, backend, feeding = scripted(tmp_path, [0.9, 0.6, 0.1], watch=watch, **FEATURES, **{"head_only.epochs": 3})
     outcome = train_plan(plan, backend, feeding, Listener())
     assert outcome.best is not None and outcome.best.epoch == 2
+
+
+def test_the_history_has_the_means_over_classes(tmp_path: Path) -> None:
+    plan, backend, feeding = scripted(tmp_path, [0.9, 0.1], **FEATURES, **{"head_only.epochs": 2})
+    history = train_plan(plan, backend, feeding, Listener()).history
+    assert [(record.val_balanced_accuracy, record.val_macro_f1) for record in history] == [(0.0, 0.0), (1.0, 1.0)]
+
+
+def test_the_plan_s_loss_reaches_the_backend_in_the_order_of_the_classes(tmp_path: Path) -> None:
+    changes = {"imbalance.loss": "focal", "imbalance.class_weights": {"dog": 3.0, "cat": 0.5}, "head_only.epochs": 1}
+    plan, backend, feeding = scripted(tmp_path, [0.9], **FEATURES, **changes)
+    plan = plan.model_copy(update={"logit_offsets": {"cat": -1.0, "dog": -2.0}})
+    train_plan(plan, backend, feeding, Listener())
+    assert backend._loss.class_weights.tolist() == [0.5, 3.0]
+    assert (backend._loss.focal_gamma, backend._loss.logit_offsets.tolist()) == (2.0, [-1.0, -2.0])
 
 
 def test_plateau_lowers_the_rate(tmp_path: Path) -> None:

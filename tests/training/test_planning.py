@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
@@ -50,11 +51,20 @@ def test_a_last_batch_of_one_picture_is_no_step(folder: Path) -> None:
 def test_oversampling_lengthens_the_epoch(folder: Path) -> None:
     plan = plan_of(folder, **{"imbalance.oversample": True})
     assert (plan.oversample, plan.pictures_per_epoch, plan.class_weights) == (True, 56, None)
+    assert plan.repeats == {"cat": 1.0, "dog": 2.0}
 
 
 def test_balanced_weights_are_in_the_plan(folder: Path) -> None:
     plan = plan_of(folder, **{"imbalance.class_weights": "balanced"})
     assert plan.class_weights == {"cat": 42 / (2 * 28), "dog": 42 / (2 * 14)}
+
+
+def test_what_a_loss_is_made_of_is_in_the_plan(folder: Path) -> None:
+    plain, focal = plan_of(folder), plan_of(folder, **{"imbalance.loss": "focal", "imbalance.gamma": 1.5})
+    adjusted = plan_of(folder, **{"imbalance.loss": "logit-adjusted"})
+    assert (plain.focal_gamma, plain.logit_offsets, plain.repeats) == (0.0, None, None)
+    assert (focal.focal_gamma, focal.logit_offsets) == (1.5, None)
+    assert adjusted.logit_offsets == pytest.approx({"cat": math.log(28 / 42), "dog": math.log(14 / 42)})
 
 
 def test_the_size_asked_for_is_in_the_contract(folder: Path) -> None:

@@ -9,7 +9,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import accuracy_score, confusion_matrix, log_loss, precision_recall_fscore_support
+from sklearn.metrics import (
+    accuracy_score,
+    balanced_accuracy_score,
+    confusion_matrix,
+    f1_score,
+    log_loss,
+    precision_recall_fscore_support,
+)
 
 from unfreeze.training.scores import Scores, accuracy_interval, score
 
@@ -37,6 +44,8 @@ def test_by_hand():
         pytest.approx({"precision": 1.0, "recall": 1 / 2, "f1": 2 / 3, "pictures": 2}),
     ]
     assert list(BY_HAND.per_class) == ["cat", "dog", "owl"]
+    assert BY_HAND.balanced_accuracy == pytest.approx((1 + 1 / 2 + 1 / 2) / 3)
+    assert BY_HAND.macro_f1 == pytest.approx((2 / 3 + 1 / 2 + 2 / 3) / 3)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -48,6 +57,8 @@ def test_against_scikit_learn(seed):
     predicted = probabilities.argmax(axis=1)
     assert scores.accuracy == accuracy_score(labels, predicted)
     assert scores.loss == pytest.approx(log_loss(labels, probabilities, labels=range(6)), rel=1e-4)
+    assert scores.balanced_accuracy == pytest.approx(balanced_accuracy_score(labels, predicted))
+    assert scores.macro_f1 == pytest.approx(f1_score(labels, predicted, average="macro"))
     assert (scores.confusion == confusion_matrix(labels, predicted)).all()
     expected = np.transpose(precision_recall_fscore_support(labels, predicted))
     ours = [[one.precision, one.recall, one.f1, one.pictures] for one in scores.per_class.values()]
@@ -60,6 +71,23 @@ def test_a_class_never_predicted_and_a_class_without_pictures():
     assert vars(scores.per_class["dog"]) == {"precision": 0, "recall": 0, "f1": 0, "pictures": 1}
     assert vars(scores.per_class["owl"]) == {"precision": 0, "recall": 0, "f1": 0, "pictures": 0}
     assert scores.confusion.tolist() == [[1, 0, 0], [1, 0, 0], [0, 0, 0]]
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_class_without_pictures_is_in_no_mean_and_one_never_predicted_counts_as_nothing():
+    # owl has no pictures and is named twice; dog has one and is never named.
+    rows = [[0.9, 0.05, 0.05], [0.1, 0.1, 0.8], [0.1, 0.1, 0.8]]
+    scores = score(log_of(rows), np.array([0, 0, 1]), ("cat", "dog", "owl"))
+    assert scores.balanced_accuracy == pytest.approx((1 / 2 + 0) / 2)
+    assert scores.macro_f1 == pytest.approx((2 / 3 + 0) / 2)
+    present = f1_score([0, 0, 1], [0, 2, 2], labels=[0, 1], average="macro", zero_division=0)
+    assert scores.macro_f1 == pytest.approx(present)
+
+
+def test_accuracy_hides_what_the_means_over_classes_show():
+    scores = score(log_of([[0.9, 0.1]] * 10), np.array([0] * 9 + [1]), ("cat", "dog"))
+    assert (scores.accuracy, scores.balanced_accuracy) == (0.9, 0.5)
+    assert scores.macro_f1 == pytest.approx(2 * 9 / 19 / 2)
 
 
 @pytest.mark.filterwarnings("error")
@@ -110,6 +138,12 @@ def test_round_trip_through_json():
     assert again.confusion.dtype == np.int64
     assert values["interval_method"] == "Wilson, 95 %"
     assert values["pictures"] == 5
+    assert (values["balanced_accuracy"], values["macro_f1"]) == (BY_HAND.balanced_accuracy, BY_HAND.macro_f1)
+
+
+def test_scores_of_an_earlier_version_have_the_means_too():
+    values = {name: value for name, value in BY_HAND.as_dict().items() if name not in ("balanced_accuracy", "macro_f1")}
+    assert Scores.from_dict(values).macro_f1 == BY_HAND.macro_f1
 
 
 def test_as_dict_is_a_copy():

@@ -6,6 +6,7 @@ from unfreeze.api.comparisons import compare
 from unfreeze.api.conversions import Conversion, convert
 from unfreeze.api.evaluations import Evaluation, evaluate
 from unfreeze.api.frameworks import BACKENDS
+from unfreeze.api.inputs import check_inputs
 from unfreeze.api.inspections import inspect
 from unfreeze.api.plans import plan
 from unfreeze.api.predictions import Prediction, predict
@@ -21,6 +22,7 @@ __all__ = [
     "Evaluation",
     "Prediction",
     "Run",
+    "check_inputs",
     "clear_cache",
     "compare",
     "convert",

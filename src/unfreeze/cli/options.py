@@ -47,6 +47,13 @@ def recipe_changes(
     class_weights: Annotated[bool, typer.Option("--class-weights", help="Weigh rare classes more in the loss.")] = False,
     oversample: Annotated[bool, typer.Option("--oversample", help="Repeat pictures of rare classes.")] = False,
     classes: Annotated[str | None, typer.Option(help="Use these classes only, separated by commas.")] = None,
+    group_by: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WHAT",
+            help="Keep a patient, camera or session in one split: folder:1, name:EXPRESSION, or column:NAME of a CSV file.",
+        ),
+    ] = None,
     views: Annotated[int | None, typer.Option(help="Random views of each picture, shown in turn.")] = None,
     cache: Annotated[
         str | None, typer.Option(help="Keep what the frozen part computes: auto, on, off, or a folder to keep it in.")
@@ -84,6 +91,7 @@ def recipe_changes(
         "imbalance.class_weights": "balanced" if class_weights else None,
         "imbalance.oversample": oversample or None,
         "data.classes": split_names(classes),
+        "data.group_by": group_by,
         "augment.views": views,
         **_cache_changes(cache),
         "cache.limit_gb": _gigabytes(cache_limit),

@@ -12,16 +12,20 @@ from rich.table import Table
 
 from unfreeze.api import Conversion, Evaluation, Prediction, Run
 from unfreeze.data.dataset import LeftOut
-from unfreeze.data.summary import Inspection
 from unfreeze.diagnosis.finding import Finding
+from unfreeze.inspection.finding import DataFinding
+from unfreeze.inspection.inspection import Inspection
 from unfreeze.recipe.network import InputContract, Network
 from unfreeze.recipe.plan import Phase, Plan
+from unfreeze.report.imbalance import by_class, imbalance_in_words, loss_in_words
 from unfreeze.report.labels import printable
 from unfreeze.training.backend import ModelEntry
 from unfreeze.training.scores import Scores
 
 _BAR_WIDTH = 30
 _MOST_LISTED = 20
+# Of what a finding is about: groups of pictures, and pictures of one group.
+_MOST_GROUPS, _MOST_OF_GROUP = 5, 4
 # Rich takes 80 columns where there is no terminal, which folds tables that nobody's window folds.
 _PIPE_WIDTH = 140
 
@@ -38,17 +42,35 @@ def say(line: str = "") -> None:
 
 def show_inspection(inspection: Inspection) -> None:
     """Counts per class as bars, sizes, colour modes, files left out."""
-    console().print(_counts(inspection.classes, inspection.counts))
+    console().print(_counts(inspection.classes, inspection.counts, {}))
     small, median, large = inspection.sides_px
     modes = ", ".join(f"{count} {mode}" for mode, count in inspection.modes.items())
     say(f"\n{inspection.pictures} pictures in {len(inspection.classes)} classes")
     say(f"largest class / smallest: {inspection.imbalance:.1f}")
     say(f"short side: {small} to {large} px, median {median}; colour: {modes}")
-    if inspection.identical:
-        say(f"{inspection.identical} pictures have a byte-identical twin")
     for decision in inspection.decisions:
         say(f"note: {escape(decision)}")
     show_left_out(inspection.left_out)
+    for finding in inspection.findings:
+        show_data_finding(finding)
+    if not inspection.findings:
+        say("nothing was found that should keep you from training")
+
+
+def show_data_finding(finding: DataFinding) -> None:
+    """A finding in words, the first pictures concerned, and what to do."""
+    say(f"\n[bold]{finding.code}[/bold] ({finding.severity}): {escape(printable(finding.explanation))}")
+    for group in finding.groups[:_MOST_GROUPS]:
+        names = ", ".join(printable(name) for name in group[:_MOST_OF_GROUP])
+        more = f" … {len(group)} in all" if len(group) > _MOST_OF_GROUP else ""
+        detail = finding.details.get(group[0])
+        say(f"  {escape(names)}{more}{escape(f': {printable(detail)}') if detail else ''}")
+    if len(finding.groups) > _MOST_GROUPS:
+        say(f"  … and {len(finding.groups) - _MOST_GROUPS} more")
+    if finding.advice:
+        say(f"  {escape(finding.advice)}")
+    for name, value in finding.remedy.items():
+        say(f"  try --set {name}={value}")
 
 
 def show_left_out(left_out: Sequence[LeftOut]) -> None:
@@ -80,8 +102,8 @@ def show_plan(plan: Plan) -> None:
         "augment": f"crop from {plan.augment.crop_min_area:g} of the area, flip {'on' if plan.augment.flip else 'off'},"
         f" rotation ±{plan.augment.rotation_degrees:g}°, jitter ±{plan.augment.jitter:g};"
         f" {'a new view in every epoch' if plan.augment.views is None else f'{plan.augment.views} views'}",
-        "imbalance": _imbalance(plan),
-        "loss": f"cross-entropy, label smoothing {plan.label_smoothing:g}; best epoch by {plan.watch}",
+        "imbalance": printable(imbalance_in_words(plan)),
+        "loss": f"{loss_in_words(plan)}; best epoch by {plan.watch}",
         "batch": f"{plan.batch_size} pictures, {plan.steps_per_epoch} steps an epoch, {plan.loader_threads} loader threads",
         "BatchNorm": f"statistics of unfrozen stages {'stay as pretrained' if still else 'follow the batches'}",
         "computes on": f"{plan.device} in {plan.precision}, seed {plan.seed}",
@@ -94,7 +116,7 @@ def show_plan(plan: Plan) -> None:
     out.print(table)
     if len(plan.data.classes) <= _MOST_LISTED:
         say()
-        out.print(_counts(plan.data.classes, plan.data.counts, plan.class_weights))
+        out.print(_counts(plan.data.classes, plan.data.counts, by_class(plan)))
     for decision in plan.data.decisions:
         say(f"note: {escape(decision)}")
     for remark in plan.remarks:
@@ -144,13 +166,14 @@ def show_models(entries: Sequence[ModelEntry], tested_only: bool) -> None:
 
 
 def show_scores(scores: Scores, name: str) -> None:
-    """Accuracy with its interval, per class, and the confusion matrix."""
+    """Accuracy with its interval, means over the classes, per class, and the confusion matrix."""
     out = console()
     low, high = scores.interval
     say(
         f"[bold]{escape(name)}: accuracy {scores.accuracy:.1%}[/]"
         f" (95 % interval {low:.1%} to {high:.1%}, Wilson; {scores.pictures} pictures, loss {scores.loss:.3f})"
     )
+    say(f"balanced accuracy {scores.balanced_accuracy:.1%} (the mean recall of the classes), macro-F1 {scores.macro_f1:.1%}")
     table = Table(box=None, pad_edge=False)
     for column in ("class", "pictures", "precision", "recall", "F1"):
         table.add_column(column, justify="left" if column == "class" else "right")
@@ -224,19 +247,21 @@ def show_conversion(conversion: Conversion) -> None:
 
 
 def _counts(
-    classes: Sequence[str], counts: Mapping[str, Mapping[str, int]], weights: Mapping[str, float] | None = None
+    classes: Sequence[str],
+    counts: Mapping[str, Mapping[str, int]],
+    numbers: Mapping[str, Mapping[str, float]],
 ) -> Table:
-    """Pictures per class and split, with bars, and the weight of each class in the loss where there are any."""
+    """Pictures per class and split, with bars and with further numbers of each class: what they are -> class -> number."""
     table = Table(box=None, pad_edge=False)
     table.add_column("class")
     for split in counts:
         table.add_column("pictures" if split == "all" else split, justify="right")
-    if weights:
-        table.add_column("weight", justify="right")
+    for name in numbers:
+        table.add_column(name, justify="right")
     table.add_column("")
     totals = {name: sum(counts[split][name] for split in counts) for name in classes}
     for name in classes:
-        cells = [str(counts[split][name]) for split in counts] + ([f"{weights[name]:.2f}"] if weights else [])
+        cells = [str(counts[split][name]) for split in counts] + [f"{values[name]:.3f}" for values in numbers.values()]
         bar = "█" * max(1, round(_BAR_WIDTH * totals[name] / max(totals.values())))
         table.add_row(escape(printable(name)), *cells, bar)
     return table
@@ -317,14 +342,6 @@ def _optimizer(phase: Phase) -> str:
     parts += [f"L2 {optimizer.l2:g}"] if optimizer.l2 else []
     parts += [f"clip {optimizer.clip_norm:g}"] if optimizer.clip_norm else []
     return ", ".join(parts)
-
-
-def _imbalance(plan: Plan) -> str:
-    if plan.class_weights is not None:
-        return "class weights in the loss"
-    if plan.oversample:
-        return f"oversampled to {plan.pictures_per_epoch} pictures an epoch"
-    return "nothing done"
 
 
 def _confusion(scores: Scores) -> Table:

@@ -16,7 +16,11 @@ from unfreeze.recipe.plan import Phase
 from unfreeze.training.history import EpochRecord
 from unfreeze.training.loop import Silent, Watcher
 
-_COLUMNS = ("epoch", "phase", "rate", "train loss", "val loss", "train acc", "val acc", "pictures/s", "")
+# With line breaks and narrow gaps, so that they fit into a terminal of 80 columns.
+_COLUMNS = (
+    *("epoch", "phase", "rate", "train\nloss", "val\nloss", "train\nacc", "val\nacc", "val\nbalanced", "val\nF1"),
+    *("pictures\n/s", ""),
+)
 
 
 @contextlib.contextmanager
@@ -67,7 +71,8 @@ class PlainWatcher(Silent):
     def epoch_done(self, record: EpochRecord) -> None:
         self._say(
             f"  epoch {record.epoch:3d}  train loss {record.train_loss:.3f} acc {record.train_accuracy:.3f}"
-            f"  val loss {record.val_loss:.3f} acc {record.val_accuracy:.3f}  rate {record.rate:.1e}"
+            f"  val loss {record.val_loss:.3f} acc {record.val_accuracy:.3f}"
+            f" balanced {record.val_balanced_accuracy:.3f} F1 {record.val_macro_f1:.3f}  rate {record.rate:.1e}"
             f"  {record.pictures_per_second:.0f} pictures/s{'  best' if record.best else ''}"
         )
 
@@ -83,9 +88,9 @@ class TerminalWatcher(Silent):
 
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console(highlight=False)
-        self._table = Table(box=None, pad_edge=False)
+        self._table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
         for name in _COLUMNS:
-            self._table.add_column(name, justify="left" if name in ("phase", "") else "right")
+            self._table.add_column(name, justify="left" if name in ("phase", "") else "right", no_wrap=name != "phase")
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -127,6 +132,8 @@ class TerminalWatcher(Silent):
             f"{record.val_loss:.3f}",
             f"{record.train_accuracy:.1%}",
             f"{record.val_accuracy:.1%}",
+            f"{record.val_balanced_accuracy:.1%}",
+            f"{record.val_macro_f1:.1%}",
             f"{record.pictures_per_second:.0f}",
             "best" if record.best else "",
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -13,7 +14,9 @@ from unfreeze.recipe.recipe import Imbalance
 def class_weights(counts: Mapping[str, int], settings: Imbalance) -> dict[str, float] | None:
     """The weight of each class in the loss, or None for equal ones.
 
-    `balanced` is N / (K · n_c), scikit-learn's `compute_class_weight`: a class at its fair share has weight 1.
+    With n the pictures of a class, `balanced` is in proportion to 1 / n (scikit-learn's `compute_class_weight`), `inverse-sqrt`
+    to 1 / √n (as Mahajan et al. 2018 resample), `effective` to (1 - β) / (1 - β^n) (Cui et al. 2019), each so that the mean
+    weight of a training picture is 1.
 
     Args:
         counts: training pictures of each class, all at least 1.
@@ -24,9 +27,10 @@ def class_weights(counts: Mapping[str, int], settings: Imbalance) -> dict[str, f
     asked = settings.class_weights
     if asked == "none":
         return None
-    if asked == "balanced":
-        total = sum(counts.values())
-        return {label: total / (len(counts) * count) for label, count in counts.items()}
+    if isinstance(asked, str):
+        raw = {label: _raw_weight(count, asked, settings.beta) for label, count in counts.items()}
+        scale = sum(counts.values()) / sum(raw[label] * count for label, count in counts.items())
+        return {label: scale * weight for label, weight in raw.items()}
     unknown, missing = [name for name in asked if name not in counts], [name for name in counts if name not in asked]
     if unknown or missing:
         raise RecipeError(
@@ -37,6 +41,24 @@ def class_weights(counts: Mapping[str, int], settings: Imbalance) -> dict[str, f
             )
         )
     return {label: float(asked[label]) for label in counts}
+
+
+def _raw_weight(count: int, kind: str, beta: float) -> float:
+    if kind == "balanced":
+        return 1 / count
+    return 1 / math.sqrt(count) if kind == "inverse-sqrt" else (1 - beta) / (1 - beta**count)
+
+
+def logit_offsets(counts: Mapping[str, int], settings: Imbalance) -> dict[str, float] | None:
+    """What is added to each class's logit in training: τ · log(n / N) (Menon et al. 2021); None where it isn't asked for.
+
+    Args:
+        counts: training pictures of each class, all at least 1.
+    """
+    if settings.loss != "logit-adjusted":
+        return None
+    total = sum(counts.values())
+    return {label: settings.tau * math.log(count / total) for label, count in counts.items()}
 
 
 def epoch_items(labels: Sequence[int], oversample: bool, seed: int, epoch: int) -> list[tuple[int, int]]:
@@ -57,6 +79,11 @@ def epoch_items(labels: Sequence[int], oversample: bool, seed: int, epoch: int) 
         items += [(int(index), repeat) for repeat in range(rounds) for index in members]
         items += [(int(index), rounds) for index in sorted(generator.choice(members, rest, replace=False))]
     return items
+
+
+def repeats(counts: Mapping[str, int]) -> dict[str, float]:
+    """How often oversampling shows the pictures of each class in an epoch: the mean, rounded up or down for each of them."""
+    return {label: max(counts.values()) / count for label, count in counts.items()}
 
 
 def pictures_per_epoch(counts: Mapping[str, int], oversample: bool) -> int:

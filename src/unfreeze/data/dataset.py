@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from unfreeze.data.look import Look
+
 SPLITS = ("train", "validation", "test")
 
 
@@ -22,7 +24,8 @@ class Record:
         group: pictures of one group (a patient, a camera) stay in one split; None where no group was given.
         content: BLAKE2b hash of the file's bytes, in hexadecimal.
         width, height: in pixels, upright.
-        mode: how the file stores colour, by Pillow's name.
+        mode: how the file stores colour, as of `picture.Examined`; so are `format`, `frames`, `turned` and `thumbnail`.
+        look: how it looks, where that was asked for.
     """
 
     path: Path
@@ -34,14 +37,20 @@ class Record:
     width: int
     height: int
     mode: str
+    format: str = ""
+    frames: int = 1
+    turned: bool = False
+    thumbnail: bytes = field(default=b"", repr=False)
+    look: Look | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """A file that was found and not used, with the reason."""
+    """A file that was found and not used, with the reason; `kind` is that of `errors.PictureError`, or `unused`."""
 
     name: str
     reason: str
+    kind: str = "unused"
 
 
 @dataclass(frozen=True)

@@ -8,21 +8,24 @@ wrong with it, the scan goes on without. Rows of files that are gone leave like 
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import hashlib
 import json
 import os
 import sqlite3
+import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
-from unfreeze.data.picture import DECODER
+from unfreeze.data.look import Look
+from unfreeze.data.picture import DECODER, Examined
 
 FILE_NAME = "scans.sqlite"
 # Counts up when the table changes: an index of another version is replaced.
-_VERSION = 1
+_VERSION = 2
 _TABLE = (
     "CREATE TABLE IF NOT EXISTS files (path BLOB PRIMARY KEY, seal BLOB, facts TEXT, day INTEGER) WITHOUT ROWID;"
     f"PRAGMA user_version = {_VERSION}"
@@ -49,16 +52,35 @@ class Facts(NamedTuple):
     Attributes:
         content: BLAKE2b hash of its bytes, in hexadecimal; empty where they couldn't be read. That may be otherwise the next
             time, so it isn't remembered.
-        width, height: in pixels, upright; 0 in what is no readable picture.
-        mode: how it stores colour, by Pillow's name.
-        reason: why it can't be used, or None.
+        picture: what it is, or None in what is no readable picture.
+        look: how it looks, or None where nobody asked.
+        kind, reason: why it can't be used, for programs and for people, or empty.
     """
 
     content: str
-    width: int = 0
-    height: int = 0
-    mode: str = ""
-    reason: str | None = None
+    picture: Examined | None = None
+    look: Look | None = None
+    kind: str = ""
+    reason: str = ""
+
+    def as_text(self) -> str:
+        """For the index."""
+        picture = self.picture and (*self.picture[:-1], base64.b64encode(self.picture.thumbnail).decode())
+        return json.dumps([self.content, picture, self.look, self.kind, self.reason])
+
+    @classmethod
+    def from_text(cls, text: str) -> Facts:
+        """What `as_text` said."""
+        content, picture, look, kind, reason = json.loads(text)
+        if picture is not None:
+            *values, thumbnail = map(_shared, picture)
+            picture = Examined._make([*values, base64.b64decode(thumbnail)])
+        return cls(content, picture, None if look is None else Look(*look), kind, reason)
+
+
+def _shared(value: Any) -> Any:
+    """The same object for each of a million equal words."""
+    return sys.intern(value) if isinstance(value, str) else value
 
 
 class Index:
@@ -94,14 +116,14 @@ class Index:
         self._write(
             [_row(key, stamped[key], text, self._today) for key, _, text, day in rows if day <= self._today - _NEW_DAY_AFTER]
         )
-        known = {key: Facts(*json.loads(text)) for key, _, text, _ in rows}
+        known = {key: Facts.from_text(text) for key, _, text, _ in rows}
         return [known.get(_key(path)) for path in paths]
 
     def remember(self, paths: Sequence[Path], stamps: Sequence[bytes | None], found: Sequence[Facts]) -> None:
         """Keeps what was found in files that were stamped before."""
         self._write(
             [
-                _row(_key(path), stamp, json.dumps(facts), self._today)
+                _row(_key(path), stamp, facts.as_text(), self._today)
                 for path, stamp, facts in zip(paths, stamps, found, strict=True)
                 if stamp is not None and facts.content
             ]

@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from unfreeze.data.dataset import SPLITS, LeftOut
+from unfreeze.data.groups import with_groups
 from unfreeze.errors import DataError, did_you_mean
+from unfreeze.recipe.grouping import read_grouping
 
 SPLIT_FOLDERS = {
     "train": "train",
@@ -26,13 +28,17 @@ _MANIFEST_COLUMNS = ("path", "label", "split", "group")
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A file that may be a picture, before it is read; the fields are those of `dataset.Record`."""
+    """A file that may be a picture, before it is read; the fields are those of `dataset.Record`.
+
+    `inner_folders` are those between the class folder and the file; in a manifest all of its path.
+    """
 
     path: Path
     name: str
     label: str
     split: str | None = None
     group: str | None = None
+    inner_folders: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -50,19 +56,33 @@ class Layout:
     left_out: tuple[LeftOut, ...]
 
 
-def read_layout(root: Path) -> Layout:
+def read_layout(root: Path, group_by: str | None = None) -> Layout:
     """The files below `root`, with their classes and splits.
 
     `root` is a folder `<class>/*`, a folder `{train,val|valid|validation,test}/<class>/*`, or a CSV manifest with the
-    columns `path,label[,split][,group]`, paths relative to the manifest.
+    columns `path,label[,split][,group]`, paths relative to the manifest. `group_by` gives groups: see `recipe.grouping`; they
+    take the place of those in a manifest.
 
     Raises:
-        DataError: there is no such folder or file, no class folders in it, or the manifest can't be followed.
+        DataError: there is no such folder or file, no class folders in it, the manifest can't be followed, or `group_by` gives
+            a file no group.
     """
+    grouping = None if group_by is None else read_grouping(group_by)
+    if grouping is None or grouping.kind == "column":
+        return _read(root, grouping and grouping.value)
+    layout = _read(root, None)
+    return replace(layout, found=with_groups(root, layout.found, grouping))
+
+
+def _read(root: Path, group_column: str | None) -> Layout:
     if root.is_file():
-        return _read_manifest(root)
+        return _read_manifest(root, group_column)
     if not root.is_dir():
         raise DataError(f"{root}: there is no such folder. Give a folder with one folder of pictures per class, or a CSV file.")
+    if group_column is not None:
+        raise DataError(
+            f"{root}: group_by 'column:{group_column}' is for a CSV file, and this is a folder: use folder:1 or name:EXPRESSION"
+        )
     split_folders = [folder for folder in _folders(root) if _is_split_folder(folder)]
     with_train = any(SPLIT_FOLDERS[folder.name.lower()] == "train" for folder in split_folders)
     # val/cat and test/cat alone are splits too, not the classes `val` and `test`.
@@ -130,7 +150,8 @@ def _read_classes(root: Path, classes: list[tuple[Path, str | None]], parents: l
         for path, reason in _walk(folder):
             name = _name(path, root)
             if reason is None:
-                found.append(Found(path, name, folder.name, split))
+                inner = path.relative_to(folder).parent.parts
+                found.append(Found(path, name, folder.name, split, inner_folders=inner))
             else:
                 left_out.append(LeftOut(name, reason))
     filled = {file.label for file in found}
@@ -138,14 +159,14 @@ def _read_classes(root: Path, classes: list[tuple[Path, str | None]], parents: l
     return Layout(tuple(sorted(found, key=lambda file: file.name)), tuple(empty), tuple(left_out))
 
 
-def _read_manifest(path: Path) -> Layout:
+def _read_manifest(path: Path, group_column: str | None) -> Layout:
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)
             columns = reader.fieldnames or []
-            _check_columns(path, list(columns))
+            _check_columns(path, list(columns), group_column)
             # Not counted here: rows may span lines, and empty lines give no row.
-            found = [_manifest_row(path, reader.line_num, row) for row in reader]
+            found = [_manifest_row(path, reader.line_num, row, group_column or "group") for row in reader]
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path}: can't be read as CSV in UTF-8 ({error})") from None
     except OSError as error:
@@ -155,16 +176,23 @@ def _read_manifest(path: Path) -> Layout:
     return Layout(tuple(sorted(found, key=lambda file: file.name)), (), ())
 
 
-def _check_columns(path: Path, columns: list[str]) -> None:
-    unknown = [column for column in columns if column not in _MANIFEST_COLUMNS]
+def _check_columns(path: Path, columns: list[str], group_column: str | None) -> None:
+    if group_column is not None and group_column not in columns:
+        hint = did_you_mean(group_column, columns)
+        raise DataError(
+            f"{path}: group_by 'column:{group_column}': it has no such column.{hint}"
+            f" Its columns are {', '.join(columns) or 'none'}"
+        )
+    unknown = [column for column in columns if column not in (*_MANIFEST_COLUMNS, group_column)]
     if unknown or not {"path", "label"} <= set(columns):
         hint = "".join(did_you_mean(column, _MANIFEST_COLUMNS) for column in unknown)
         raise DataError(
             f"{path}: its columns are {', '.join(columns) or 'none'}; a manifest has path,label and may have split,group.{hint}"
+            " A column of another name can only be what --group-by column:NAME asks for."
         )
 
 
-def _manifest_row(path: Path, line: int, row: Mapping[str | None, Any]) -> Found:
+def _manifest_row(path: Path, line: int, row: Mapping[str | None, Any], group_column: str) -> Found:
     if None in row:  # where DictReader puts what is left over
         raise DataError(f"{path}, line {line}: more values than columns: put a value that holds a comma in double quotes")
     picture, label = (row["path"] or "").strip(), (row["label"] or "").strip()
@@ -173,8 +201,9 @@ def _manifest_row(path: Path, line: int, row: Mapping[str | None, Any]) -> Found
     given = (row.get("split") or "").strip()
     if given and given.lower() not in SPLIT_FOLDERS:
         raise DataError(f"{path}, line {line}: no split '{given}': write one of {', '.join(SPLITS)}, or leave it empty")
-    group = (row.get("group") or "").strip()
-    return Found(path.parent / picture, picture, label, SPLIT_FOLDERS.get(given.lower()), group or None)
+    group = (row.get(group_column) or "").strip()
+    inner = PurePosixPath(picture.replace("\\", "/")).parent.parts
+    return Found(path.parent / picture, picture, label, SPLIT_FOLDERS.get(given.lower()), group or None, inner)
 
 
 def _folders(parent: Path) -> list[Path]:

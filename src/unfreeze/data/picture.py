@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import PIL
@@ -17,14 +18,19 @@ import simplejpeg
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, TiffImagePlugin, UnidentifiedImageError, WebPImagePlugin
 
-from unfreeze.errors import DataError
+from unfreeze.data.look import SIDE_PX, Look, look_at
+from unfreeze.data.thumbnail import SIDE_PX as THUMBNAIL_PX
+from unfreeze.data.thumbnail import make_thumbnail
+from unfreeze.errors import DataError, PictureError
 
 # Only these of Pillow's many formats: some others start programs (EPS) or have no business in a folder of photographs.
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
 # Pillow registers some formats only when their modules are imported, and these must be there before the first `open`.
 _REGISTERED = (TiffImagePlugin, WebPImagePlugin)
-# A picture of more pixels than this is refused: a small file can unpack to fill the memory. Pillow's own limit.
+# A picture of more pixels than this is refused: a small file can unpack to fill the memory. Pillow's own limit. The
+# environment variable raises or lowers it.
 MAXIMUM_PIXELS = 178_956_970
+LIMIT_VARIABLE = "UNFREEZE_MAX_PIXELS"
 # There are no wheels of it for Linux on ARM; without it Pillow resizes.
 HAS_FAST_RESIZE = importlib.util.find_spec("cykooz_resizer") is not None
 _RESIZER = f"cykooz-resizer {importlib.metadata.version('cykooz-resizer')}" if HAS_FAST_RESIZE else "resized by pillow"
@@ -39,6 +45,18 @@ _SPARE = 2.5
 _JPEG = ("JPEG", "MPO")
 _WHITE = (255, 255, 255, 255)
 _WITH_ALPHA = {"RGBA", "LA", "PA", "RGBa", "La"}
+# How files of each format begin, and whether one ends before its time.
+_BEGINNINGS = {
+    "JPEG": b"\xff\xd8\xff",
+    "PNG": b"\x89PNG\r\n\x1a\n",
+    "GIF": b"GIF8",
+    "WEBP": b"RIFF",  # and four bytes later WEBP: sounds and films are RIFF too
+    "BMP": b"BM",
+    "TIFF": b"II*\0",
+    "TIFF (big-endian)": b"MM\0*",
+}
+# What is kept of a decoded picture to make its thumbnail from: twice its side.
+_THUMBNAIL_SPARE = 2
 # Orientations of EXIF: what is to be done to rows and columns to see the picture upright.
 _ON_THE_SIDE = {5, 6, 7, 8}
 _UPSIDE_DOWN = {3, 4, 6, 7}
@@ -66,38 +84,73 @@ def decode_pixels(content: bytes, name: str | Path, short_side_px: int | None = 
         uint8 [height, width, 3], RGB, 0–255; it may be read-only.
 
     Raises:
-        DataError: it is empty, no picture of these formats, truncated, damaged, or larger than `MAXIMUM_PIXELS`.
+        PictureError: it is empty, no picture of these formats, truncated, damaged, or larger than `most_pixels`.
+        DataError: the limit of pixels isn't a number.
     """
     with _opened(content, name) as image:
         return _pixels(content, image, 1 if short_side_px is None else _part(image, short_side_px))
 
 
-def examine(content: bytes, name: str | Path) -> tuple[int, int, str]:
+class Examined(NamedTuple):
+    """What a picture is.
+
+    Attributes:
+        width, height: in pixels, upright.
+        mode: how the file stores its colour, by Pillow's name (`RGB`, `L`, `P`, `CMYK`, `I;16` …), with `+alpha` where
+            transparency is stored beside it.
+        format: by its content, one of `FORMATS`.
+        frames: how many pictures are in the file; only the first is used.
+        turned: its EXIF data turn or mirror it.
+        thumbnail: as of `make_thumbnail`.
+    """
+
+    width: int
+    height: int
+    mode: str
+    format: str
+    frames: int
+    turned: bool
+    thumbnail: bytes
+
+
+def examine(content: bytes, name: str | Path) -> Examined:
     """Whether a picture can be decoded to its end, and what it is.
 
-    Returns:
-        Its width and height in pixels, upright, and how the file stores its colour, by Pillow's name (`RGB`, `L`, `P`,
-        `CMYK`, `I;16` …).
-
     Raises:
-        DataError: as `decode_pixels`.
+        DataError, PictureError: as `decode_pixels`.
     """
     with _opened(content, name) as image:
-        (width, height), mode = image.size, image.mode
-        if image.format not in _JPEG:
+        mode = _mode(image)
+        turned = _orientation(image) != 1
+        frames, format = _frames(image), image.format or ""
+        if format not in _JPEG:
+            pixels = _pixels(content, image, 1)
+            _check_sums(content, format)
             # Pillow turns some formats upright by itself, so that only the pixels tell.
-            height, width, _ = _pixels(content, image, 1).shape
-            return width, height, mode
+            height, width, _ = pixels.shape
+            return Examined(width, height, mode, format, frames, turned, make_thumbnail(pixels))
         # Decoding to an eighth reads the whole file as well, and finds the same faults in it.
-        _pixels(content, image, _PARTS[-1])
-        return (height, width, mode) if _orientation(image) in _ON_THE_SIDE else (width, height, mode)
+        part = _part(image, THUMBNAIL_PX, _THUMBNAIL_SPARE)
+        width, height = image.size[::-1] if _orientation(image) in _ON_THE_SIDE else image.size
+        thumbnail = make_thumbnail(_pixels(content, image, part), (width / part, height / part))
+        return Examined(width, height, mode, _JPEG[0], frames, turned, thumbnail)
+
+
+def look_closely(content: bytes, name: str | Path) -> Look:
+    """How a picture looks: a JPEG is decoded to what that takes, which is more than `examine` needs.
+
+    Raises:
+        DataError, PictureError: as `decode_pixels`.
+    """
+    with _opened(content, name) as image:
+        return look_at(_pixels(content, image, _part(image, SIDE_PX, 1)))
 
 
 def read_pixels(path: Path, short_side_px: int | None = None) -> NDArray[np.uint8]:
     """`decode_pixels` of a file.
 
     Raises:
-        DataError: as `decode_pixels`, or the file can't be read.
+        DataError, PictureError: as `decode_pixels`, or the file can't be read.
     """
     return decode_pixels(read_bytes(path), path, short_side_px)
 
@@ -106,12 +159,12 @@ def read_bytes(path: Path) -> bytes:
     """The content of a file.
 
     Raises:
-        DataError: it can't be read, with the system's reason.
+        PictureError: it can't be read, with the system's reason.
     """
     try:
         return path.read_bytes()
     except OSError as error:
-        raise DataError(f"{path}: can't be read ({error.strerror or error})") from None
+        raise PictureError("unreadable", f"{path}: can't be read ({error.strerror or error})") from None
 
 
 def decoding_threads() -> int:
@@ -119,26 +172,85 @@ def decoding_threads() -> int:
     return min(16, os.cpu_count() or 1)
 
 
+def most_pixels() -> int:
+    """A picture of more pixels than this is refused.
+
+    Raises:
+        DataError: the environment variable that sets it isn't a number of pixels.
+    """
+    given = os.environ.get(LIMIT_VARIABLE)
+    if given is None:
+        return MAXIMUM_PIXELS
+    if not given.isdecimal() or int(given) == 0:
+        raise DataError(f"{LIMIT_VARIABLE}={given!r} isn't a number of pixels: set it to one like 500000000, or unset it")
+    return int(given)
+
+
 @contextmanager
 def _opened(content: bytes, name: str | Path) -> Iterator[Image.Image]:
-    """The picture, not yet decoded; whatever goes wrong with it inside the `with` becomes a DataError."""
+    """The picture, not yet decoded; whatever goes wrong with it inside the `with` becomes a PictureError."""
     if not content:
-        raise DataError(f"{name}: the file is empty (0 bytes)")
+        raise PictureError("empty-file", f"{name}: the file is empty (0 bytes)")
+    limit = most_pixels()
+    bound = f"than the limit of {limit} pixels; {LIMIT_VARIABLE} raises it"
+    if Image.MAX_IMAGE_PIXELS is not None and limit > 2 * Image.MAX_IMAGE_PIXELS:
+        Image.MAX_IMAGE_PIXELS = limit  # Pillow refuses twice this, before it says how large the picture is
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-            if image.width * image.height > MAXIMUM_PIXELS:
-                raise DataError(
-                    f"{name}: {image.width} × {image.height} pixels, more than the limit of {MAXIMUM_PIXELS} pixels"
-                )
+            if image.width * image.height > limit:
+                raise PictureError("too-large", f"{name}: {image.width} × {image.height} pixels, more {bound}")
             yield image
     except DataError:
         raise
-    except Image.DecompressionBombError:  # Pillow has the same limit and comes first
-        raise DataError(f"{name}: more pixels than the limit of {MAXIMUM_PIXELS} pixels") from None
+    except Image.DecompressionBombError:
+        raise PictureError("too-large", f"{name}: more pixels {bound}") from None
     except UnidentifiedImageError:
-        raise DataError(f"{name}: not a picture in a format that can be read ({', '.join(FORMATS)})") from None
+        begun = next((format for format, beginning in _BEGINNINGS.items() if content.startswith(beginning)), None)
+        if begun is not None and (begun != "WEBP" or content[8:12] == b"WEBP"):
+            kind = "truncated" if _ends_early(content) else "damaged"
+            raise PictureError(kind, f"{name}: damaged or truncated (it begins like {begun})") from None
+        message = f"{name}: not a picture in a format that can be read ({', '.join(FORMATS)})"
+        raise PictureError("not-a-picture", message) from None
     except Exception as error:  # Pillow's decoders raise almost anything on damaged files; each is "this file is unreadable"
-        raise DataError(f"{name}: damaged or truncated ({str(error) or type(error).__name__})") from None
+        reason = str(error) or type(error).__name__
+        kind = "truncated" if _ends_early(content) or "truncated" in reason else "damaged"
+        raise PictureError(kind, f"{name}: damaged or truncated ({reason})") from None
+
+
+def _ends_early(content: bytes) -> bool:
+    """Whether a file lacks its end, by what each format puts there or says of its length. Nothing is known of TIFF."""
+    filled = content.rstrip(b"\0\r\n ")
+    if content.startswith(_BEGINNINGS["JPEG"]):
+        return not filled.endswith(b"\xff\xd9")
+    if content.startswith(_BEGINNINGS["PNG"]):
+        return b"IEND" not in content[-64:]
+    if content.startswith(_BEGINNINGS["GIF"]):
+        return not filled.endswith(b";")
+    if content.startswith(_BEGINNINGS["WEBP"]):
+        return int.from_bytes(content[4:8], "little") + 8 > len(content)
+    if content.startswith(_BEGINNINGS["BMP"]):
+        return int.from_bytes(content[2:6], "little") > len(content)
+    return False
+
+
+def _check_sums(content: bytes, format: str) -> None:
+    """Raises where the sums in a PNG tell of damage, which its decoder doesn't look at; no other format has any."""
+    if format == "PNG":
+        with Image.open(io.BytesIO(content), formats=("PNG",)) as image:
+            image.verify()
+
+
+def _mode(image: Image.Image) -> str:
+    return f"{image.mode}+alpha" if "transparency" in image.info and image.mode not in _WITH_ALPHA else image.mode
+
+
+def _frames(image: Image.Image) -> int:
+    if image.format == "MPO":  # a camera's preview of the same picture, not another frame
+        return 1
+    try:
+        return int(getattr(image, "n_frames", 1))
+    except Exception:  # anything, as in `_opened`: the first can be good where those after it are not
+        return 1
 
 
 def _pixels(content: bytes, image: Image.Image, part: int) -> NDArray[np.uint8]:
@@ -169,9 +281,9 @@ def _jpeg_pixels(content: bytes, image: Image.Image, part: int) -> NDArray[np.ui
     return pixels
 
 
-def _part(image: Image.Image, short_side_px: int) -> int:
-    """The smallest part, as its denominator, of which a picture keeps `_SPARE` times the short side wanted."""
-    enough = [part for part in _PARTS if min(image.size) // part >= _SPARE * short_side_px]
+def _part(image: Image.Image, short_side_px: int, spare: float = _SPARE) -> int:
+    """The smallest part, as its denominator, of which a picture keeps `spare` times the short side wanted."""
+    enough = [part for part in _PARTS if min(image.size) // part >= spare * short_side_px]
     return enough[-1] if enough else 1
 
 

@@ -7,15 +7,17 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
 from unfreeze.data.dataset import Dataset, LeftOut, Record
 from unfreeze.data.index import Facts, Index
 from unfreeze.data.layout import Found, Layout, read_layout
-from unfreeze.data.picture import decoding_threads, examine, read_bytes
+from unfreeze.data.look import Look
+from unfreeze.data.picture import Examined, decoding_threads, examine, look_closely, most_pixels, read_bytes
 from unfreeze.data.split import split_records
-from unfreeze.errors import DataError, did_you_mean
+from unfreeze.errors import DataError, PictureError, did_you_mean
 from unfreeze.recipe.recipe import Data
 
 # What the scan tells about its progress: files done, files in all.
@@ -29,6 +31,8 @@ def scan(
     classes: tuple[str, ...] | None = None,
     progress: Progress | None = None,
     index_folder: Path | None = None,
+    group_by: str | None = None,
+    closely: bool = False,
 ) -> Dataset:
     """The dataset in a folder or manifest, with the splits the folder gives and no others.
 
@@ -38,15 +42,19 @@ def scan(
         progress: called with (files done, files in all).
         index_folder: where the index of earlier scans lies, so that only files that are new or changed are read; None reads
             all.
+        group_by: see `recipe.grouping`; which pictures stay in one split.
+        closely: also how each picture looks, for which it is decoded a second time.
 
     Raises:
-        DataError: the folder can't be used, a class asked for isn't there, or no picture in it can be read.
+        DataError: the folder can't be used, a class asked for isn't there, a picture has no group where `group_by` asks for
+            one, or no picture can be read.
     """
-    layout = read_layout(root)
+    most_pixels()  # where it can't be told, say it once and not for every picture
+    layout = read_layout(root, group_by)
     present = sorted({file.label for file in layout.found})
     _check_known(root, classes, [*present, *layout.empty_classes])
     found = [file for file in layout.found if classes is None or file.label in classes]
-    records, left_out = _read_all(found, progress, index_folder)
+    records, left_out = _read_all(found, progress, index_folder, closely)
     filled = {record.label for record in records}
     if not filled:
         raise DataError(f"{root}: no readable picture in {len(found)} files. {_first_reasons(left_out)}")
@@ -69,7 +77,7 @@ def scan_for_training(
         DataError: as `scan`; fewer than 2 classes; a class with no picture to train on or fewer than 2 in all; a class
             in validation or test that training lacks.
     """
-    dataset = with_splits(scan(root, settings.classes, progress, index_folder), settings, seed)
+    dataset = with_splits(scan(root, settings.classes, progress, index_folder, settings.group_by), settings, seed)
     _check_trainable(dataset)
     return replace(dataset, decisions=(*dataset.decisions, *_split_remarks(dataset)))
 
@@ -94,7 +102,8 @@ def with_splits(dataset: Dataset, settings: Data, seed: int) -> Dataset:
     records = sorted([*split_records(movable, fractions, seed), *fixed], key=lambda record: record.name)
     parts = ", ".join(f"{name} {fraction:.0%}" for name, fraction in fractions.items())
     what = "the pictures" if not dataset.splits else "the training pictures"
-    decision = f"split {what} by class into {parts} (seed {seed}); identical pictures and groups stay together"
+    ties = "identical and near-identical pictures and groups stay together"
+    decision = f"split {what} by class into {parts} (seed {seed}); {ties}"
     return replace(dataset, records=tuple(records), decisions=(*dataset.decisions, decision))
 
 
@@ -119,58 +128,54 @@ def _missing_splits(dataset: Dataset, settings: Data) -> dict[str, float]:
 
 
 def _read_all(
-    found: Sequence[Found], progress: Progress | None, index_folder: Path | None
+    found: Sequence[Found], progress: Progress | None, index_folder: Path | None, closely: bool
 ) -> tuple[list[Record], list[LeftOut]]:
     records: list[Record] = []
     left_out: list[LeftOut] = []
-    for done, (file, facts) in enumerate(zip(found, _facts(found, index_folder), strict=True), start=1):
-        if facts.reason is None:
-            records.append(_record(file, facts))
+    for done, (file, facts) in enumerate(zip(found, _facts(found, index_folder, closely), strict=True), start=1):
+        if facts.picture is not None:
+            records.append(_record(file, facts.content, facts.picture, facts.look))
         else:
-            left_out.append(LeftOut(file.name, facts.reason))
+            left_out.append(LeftOut(file.name, facts.reason, facts.kind))
         if progress is not None and (done % 16 == 0 or done == len(found)):
             progress(done, len(found))
     return records, left_out
 
 
-def _facts(found: Iterable[Found], index_folder: Path | None) -> Iterator[Facts]:
+def _facts(found: Iterable[Found], index_folder: Path | None, closely: bool) -> Iterator[Facts]:
     """What is in each file, by the index where it knows."""
+    read_one = partial(_read_one, closely=closely)
     waiting = iter(found)
     with Index(index_folder) as index, ThreadPoolExecutor(decoding_threads()) as pool:
         # In chunks, so that a million files are not queued at once.
         while paths := [file.path for file in islice(waiting, _CHUNK)]:
             stamps = index.stamps(paths)
             known = index.look_up(paths, stamps)
-            unknown = [place for place, facts in enumerate(known) if facts is None]
-            read = dict(zip(unknown, pool.map(_read_one, [paths[place] for place in unknown]), strict=True))
+            unknown = [place for place, facts in enumerate(known) if facts is None or (closely and _lacks_look(facts))]
+            read = dict(zip(unknown, pool.map(read_one, [paths[place] for place in unknown]), strict=True))
             index.remember([paths[place] for place in read], [stamps[place] for place in read], list(read.values()))
-            yield from (facts or read[place] for place, facts in enumerate(known))
+            yield from (facts if facts and place not in read else read[place] for place, facts in enumerate(known))
 
 
-def _read_one(path: Path) -> Facts:
+def _lacks_look(facts: Facts) -> bool:
+    return facts.picture is not None and facts.look is None
+
+
+def _read_one(path: Path, closely: bool) -> Facts:
     digest = ""
     try:
         content = read_bytes(path)
         digest = hashlib.blake2b(content, digest_size=16).hexdigest()
-        return Facts(digest, *examine(content, path))
-    except DataError as error:
-        # Too little memory says nothing of the picture: without the hash it isn't remembered.
-        lasting = not isinstance(error.__context__, MemoryError)
-        return Facts(digest if lasting else "", reason=str(error).removeprefix(f"{path}: "))
+        return Facts(digest, examine(content, path), look_closely(content, path) if closely else None)
+    except PictureError as error:
+        # Too little memory says nothing of the picture, and the limit of pixels can be raised: without the hash it isn't
+        # remembered.
+        lasting = not isinstance(error.__context__, MemoryError) and error.kind != "too-large"
+        return Facts(digest if lasting else "", kind=error.kind, reason=str(error).removeprefix(f"{path}: "))
 
 
-def _record(file: Found, facts: Facts) -> Record:
-    return Record(
-        path=file.path,
-        name=file.name,
-        label=file.label,
-        split=file.split,
-        group=file.group,
-        content=facts.content,
-        width=facts.width,
-        height=facts.height,
-        mode=facts.mode,
-    )
+def _record(file: Found, content: str, picture: Examined, look: Look | None) -> Record:
+    return Record(file.path, file.name, file.label, file.split, file.group, content, **picture._asdict(), look=look)
 
 
 def _check_known(root: Path, classes: tuple[str, ...] | None, present: list[str]) -> None:
@@ -246,8 +251,8 @@ def _check_trainable(dataset: Dataset) -> None:
         raise DataError(f"{dataset.root}: no training pictures: the splits found are {', '.join(dataset.splits)}")
     if "validation" not in counts:
         raise DataError(
-            f"{dataset.root}: nothing is left to validate with: groups and identical pictures stay together, and here they"
-            " are too few to be split. Give more groups, or a split of your own."
+            f"{dataset.root}: nothing is left to validate with: groups, identical and near-identical pictures stay together,"
+            " and here they are too few to be split. Give more groups, or a split of your own."
         )
     untrained = [label for label in dataset.classes if not counts["train"][label]]
     if untrained:

@@ -1,4 +1,4 @@
-"""Splitting what the folder hasn't split: stratified, seeded, no group and no byte-identical pictures across splits."""
+"""Splitting what the folder hasn't split: stratified, seeded, no group and no near-identical pictures across splits."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from dataclasses import replace
 import numpy as np
 
 from unfreeze.data.dataset import Record
+from unfreeze.data.likeness import near_identical
 
 
 def split_records(records: Sequence[Record], fractions: dict[str, float], seed: int) -> list[Record]:
     """Every record with a split.
 
-    Groups (pictures with the same group or the same bytes) are dealt one by one, large ones first and equal ones in a
-    seeded order, each to the split that is furthest below its share of the group's classes. So every split holds its
-    part of every class, to within a picture where no groups are given. scikit-learn's StratifiedGroupKFold makes folds
-    of equal size only, and goes through all folds for each group.
+    Groups (pictures of the same group or with the same bytes, and near-identical ones) are dealt one by one, large ones first
+    and equal ones in a seeded order, each to the split that is furthest below its share of the group's classes. So every split
+    holds its part of every class, to within a picture where no groups are given. scikit-learn's StratifiedGroupKFold makes
+    folds of equal size only, and goes through all folds for each group.
 
     Args:
         records: with no split yet.
@@ -63,7 +64,7 @@ def _shortfall(wanted: int, given: int) -> float:
 
 
 def _groups(records: Sequence[Record]) -> list[list[int]]:
-    """Indices of records that must stay together: joined by their group, by their bytes, or by a chain of both."""
+    """Indices of records that must stay together: joined by their group, their bytes, their likeness, or a chain of these."""
     parent = list(range(len(records)))
 
     def root(index: int) -> int:
@@ -76,6 +77,9 @@ def _groups(records: Sequence[Record]) -> list[list[int]]:
     for index, record in enumerate(records):
         for key in _ties(record):
             parent[root(index)] = root(first.setdefault(key, index))
+    for cluster in near_identical([record.thumbnail for record in records]):
+        for index in cluster:
+            parent[root(index)] = root(cluster[0])
     members: dict[int, list[int]] = defaultdict(list)
     for index in range(len(records)):
         members[root(index)].append(index)

@@ -95,6 +95,9 @@ class Plan(Section):
     Attributes:
         network: with its input contract at the planned size, and the stages with the head.
         class_weights: weight of each class in the loss, or None.
+        focal_gamma: of the focal loss; 0 is plain cross-entropy.
+        logit_offsets: what is added to each class's logit in training, and not in predictions; or None.
+        repeats: how often a picture of each class comes in an epoch, on the mean; None without oversampling.
         pictures_per_epoch: how many pictures one training epoch shows, repeats counted.
         steps_per_epoch: batches in a training epoch.
         cache: for each phase, what it takes from the activation cache.
@@ -114,7 +117,10 @@ class Plan(Section):
     watch: Watched
     label_smoothing: float
     class_weights: dict[str, float] | None
+    focal_gamma: float = 0.0
+    logit_offsets: dict[str, float] | None = None
     oversample: bool
+    repeats: dict[str, float] | None = None
     pictures_per_epoch: int
     steps_per_epoch: int
     phases: tuple[Phase, ...]

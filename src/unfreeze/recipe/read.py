@@ -81,8 +81,8 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]
     """Nested values as pairs of dotted name and value: `{"head": {"dropout": 0.5}}` as `[("head.dropout", 0.5)]`."""
     pairs: list[tuple[str, Any]] = []
     for key, value in values.items():
-        # Class weights are given by class name, and a name may hold a dot.
-        inner = isinstance(value, Mapping) and key != "class_weights"
+        # By class name, and a name may hold a dot.
+        inner = isinstance(value, Mapping) and key not in ("class_weights", "logit_offsets", "repeats")
         pairs += flatten(value, f"{prefix}{key}.") if inner else [(f"{prefix}{key}", value)]
     return pairs
 

@@ -6,8 +6,11 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from unfreeze.recipe.grouping import read_grouping
+
 StrategyName = Literal["feature-extraction", "fine-tune-top", "full", "gradual"]
-Watched = Literal["val_loss", "val_accuracy"]
+ClassWeights = Literal["none", "balanced", "inverse-sqrt", "effective"]
+Watched = Literal["val_loss", "val_accuracy", "val_balanced_accuracy", "val_macro_f1"]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -23,11 +26,22 @@ class Data(Section):
     Attributes:
         validation_fraction, test_fraction: of each class, in [0, 1); used for the splits the folder doesn't give.
         classes: use these classes only, in this order; None uses every class.
+        group_by: which pictures belong to one patient, camera or session and stay in one split: `folder:1` (the first folder
+            below the class), `name:EXPRESSION` (a regular expression's first group in the file's name) or `column:NAME` (of a
+            CSV file); see `grouping`.
     """
 
     validation_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.15
     test_fraction: Fraction = 0.15
     classes: tuple[str, ...] | None = None
+    group_by: str | None = None
+
+    @field_validator("group_by")
+    @classmethod
+    def _can_be_followed(cls, group_by: str | None) -> str | None:
+        if group_by is not None:
+            read_grouping(group_by)
+        return group_by
 
     @model_validator(mode="after")
     def _leave_something_to_train_on(self) -> Data:
@@ -212,20 +226,42 @@ class Unfreeze(Section):
 class Imbalance(Section):
     """What is done about unequal classes.
 
+    Class weights, oversampling and logit adjustment each make up for rare classes; no two of them are taken together. The focal
+    loss, which makes up for easy pictures, goes with weights and with oversampling.
+
     Attributes:
-        class_weights: `none`; `balanced` weighs class c by N / (K · n_c); or a weight for each class by name. The loss of a
-            batch is Σ w·loss / Σ w (PyTorch's convention), so weights change emphasis and not the size of the loss.
+        class_weights: `none`; `balanced`, `inverse-sqrt` and `effective` weigh a class by its number of training pictures, see
+            `data.balance.class_weights`; or a weight for each class by name. The loss of a batch is Σ w·ℓ / Σ w (PyTorch's
+            convention), so weights change emphasis and not the size of the loss.
+        beta: β of `effective` (Cui et al. 2019), in [0, 1): 0 weighs all alike, near 1 it is `balanced`. In the paper β is
+            (N - 1) / N, N the number of different pictures that a class could have, which nobody knows, so it is searched for
+            among 0.9 … 0.9999; 0.999 is what it takes for ImageNet and iNaturalist.
         oversample: repeat the pictures of rare classes until every class is as large as the largest.
+        loss: `cross-entropy`; `focal` (Lin et al. 2017) gives less weight to pictures that are named right with confidence;
+            `logit-adjusted` (Menon et al. 2021) adds tau · log of its part of the training pictures to each class's logit while
+            training, so that the logits themselves, by which pictures are named, take every class as equally frequent.
+        gamma: of `focal`; 0 would be cross-entropy, 2 is the paper's.
+        tau: of `logit-adjusted`; 1, the paper's, is for the best mean recall.
     """
 
-    class_weights: Literal["none", "balanced"] | dict[str, Annotated[float, Field(gt=0)]] = "none"
+    class_weights: ClassWeights | dict[str, Annotated[float, Field(gt=0)]] = "none"
+    beta: Fraction = 0.999
     oversample: bool = False
+    loss: Literal["cross-entropy", "focal", "logit-adjusted"] = "cross-entropy"
+    gamma: Annotated[float, Field(gt=0, le=10)] = 2.0
+    tau: Annotated[float, Field(gt=0, le=10)] = 1.0
 
     @model_validator(mode="after")
     def _not_twice(self) -> Imbalance:
-        if self.oversample and self.class_weights != "none":
+        asked = {
+            "class_weights": self.class_weights != "none",
+            "oversample": self.oversample,
+            "loss: logit-adjusted": self.loss == "logit-adjusted",
+        }
+        given = [name for name, is_asked in asked.items() if is_asked]
+        if len(given) > 1:
             raise ValueError(
-                "oversample and class_weights both make up for rare classes, together they do it twice: choose one"
+                f"{' and '.join(given)} each make up for rare classes, together they do it more than once: choose one"
             )
         return self
 
@@ -259,7 +295,8 @@ class Recipe(Section):
         weights: `pretrained`; `pretrained-or-random`, which goes on with random weights, and says so, where the pretrained
             ones can't be had; `none` for random weights; or the path of a weights file.
         strategy: which phases are made of it all.
-        watch: the validation value that decides about early stopping, reductions on plateau and the best epoch.
+        watch: the validation value that decides about early stopping, reductions on plateau and the best epoch: `val_loss`,
+            `val_accuracy`, `val_balanced_accuracy` (the mean recall of all classes) or `val_macro_f1`.
         label_smoothing: the part of the target that is spread over all classes, in [0, 1).
         precision: `auto` takes bfloat16 where the processor or GPU computes in it, else float32.
         seed: fixes the splits, the order, the augmentation, the head's initial weights and dropout.

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from unfreeze.data.summary import Inspection
 from unfreeze.files import write_bytes
+from unfreeze.inspection.inspection import Inspection
 from unfreeze.report.curves import to_png
 from unfreeze.report.labels import drawable
 
@@ -16,6 +16,11 @@ _COLOURS = {"train": "#0072B2", "validation": "#D55E00", "test": "#009E73", "all
 
 def draw_counts(inspection: Inspection, path: Path) -> None:
     """Draws the counts per class, one colour per split, as a PNG file."""
+    write_bytes(path, draw_counts_png(inspection))
+
+
+def draw_counts_png(inspection: Inspection) -> bytes:
+    """The same as the content of the file."""
     classes = inspection.classes
     # By place and not by name: two long names may be shortened to the same label.
     places = range(len(classes))
@@ -34,4 +39,4 @@ def draw_counts(inspection: Inspection, path: Path) -> None:
     axes.margins(x=0.08)
     if len(inspection.counts) > 1:
         axes.legend(frameon=False)
-    write_bytes(path, to_png(figure))
+    return to_png(figure)

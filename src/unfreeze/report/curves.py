@@ -26,6 +26,8 @@ def draw_curves(history: Sequence[EpochRecord], path: Path) -> None:
     epochs = [record.epoch for record in history]
     _plot(loss, epochs, [record.train_loss for record in history], [record.val_loss for record in history])
     _plot(accuracy, epochs, [record.train_accuracy for record in history], [record.val_accuracy for record in history])
+    balanced = [record.val_balanced_accuracy for record in history]
+    accuracy.plot(epochs, balanced, color=VALIDATION_COLOUR, linestyle=":", label="validation, balanced accuracy")
     # The names of the phases stand between title and axes.
     loss.set_title("Loss", pad=20)
     accuracy.set_title("Accuracy", pad=20)
@@ -34,7 +36,7 @@ def draw_curves(history: Sequence[EpochRecord], path: Path) -> None:
     best = [record.epoch for record in history if record.best]
     for axes in (loss, accuracy):
         _mark(axes, history, best[-1] if best else None)
-    handles, labels = loss.get_legend_handles_labels()
+    handles, labels = accuracy.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
     write_bytes(path, to_png(figure))
 

@@ -9,8 +9,10 @@ from typing import Any
 from unfreeze.diagnosis.finding import Finding
 from unfreeze.files import write_text
 from unfreeze.recipe.plan import Plan
+from unfreeze.report.imbalance import by_class, imbalance_in_words, loss_in_words
 from unfreeze.report.rendering import embedded, render
 from unfreeze.training.history import EpochRecord
+from unfreeze.training.scores import Scores
 
 
 def write_page(
@@ -33,12 +35,16 @@ def summarise(
     findings: Sequence[Finding],
 ) -> dict[str, Any]:
     """What the page shows, as plain values."""
+    shown = metrics["test"] or metrics["validation"]
     return {
         "run": folder.name,
         "plan": plan,
         "history": history,
         "metrics": metrics,
-        "shown": metrics["test"] or metrics["validation"],
+        "loss": loss_in_words(plan),
+        "imbalance": imbalance_in_words(plan),
+        "by_class": by_class(plan),
+        "shown": Scores.from_dict(shown) if shown else None,
         "shown_split": "test" if metrics["test"] else "validation",
         "findings": findings,
         "curves": embedded(folder / "curves.png"),

@@ -16,7 +16,7 @@ A framework's package (`unfreeze.backends.torch`, …) offers these functions:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from unfreeze.data.load import Batch
 from unfreeze.recipe.network import Network
 from unfreeze.recipe.plan import Phase, Precision
+from unfreeze.training.arrivals import Arrival
 
 # A copy of a model's tensors, in whatever form the backend likes.
 Snapshot = Any
@@ -47,18 +48,30 @@ class Encoded(NamedTuple):
     boundary: str
 
 
+# In the focal loss 1 - p is taken to be at least this: a power below 1 has no finite gradient at 0.
+SMALLEST_DOUBT = 1e-8
+
+
 @dataclass(frozen=True)
 class LossSettings:
-    """What the training loss is, besides cross-entropy of the softmax.
+    """What a training step minimises: Σ w·ℓ / Σ w over a batch, w the weight of each picture's class and ℓ its loss,
+
+        ℓ = -Σ_k q_k (1 - p_k)^γ log p_k,    p = softmax(logits + offsets),
+
+    q the target: 1 for the class, smoothed. Without γ and offsets that is cross-entropy. With γ it is the focal loss (Lin et
+    al. 2017, for a softmax and for smoothed targets), with offsets the logit-adjusted loss (Menon et al. 2021, equation 10).
 
     Attributes:
         label_smoothing: the part of the target spread evenly over all classes.
-        class_weights: float32 [K], or None. A batch's objective is Σ w·ℓ / Σ w, w the weight of each picture's class and ℓ its
-            cross-entropy, smoothed.
+        class_weights: float32 [K], or None for equal ones.
+        focal_gamma: γ, at least 0.
+        logit_offsets: float32 [K], or None. Predictions, and the loss that an epoch reports, are without them.
     """
 
     label_smoothing: float = 0.0
     class_weights: NDArray[np.float32] | None = None
+    focal_gamma: float = 0.0
+    logit_offsets: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True)
@@ -66,8 +79,8 @@ class EpochResult:
     """What one training epoch gave: over its pictures as they were trained on, with augmentation and dropout.
 
     Attributes:
-        objective: the mean of what was minimised, with label smoothing and class weights, without decay or L2 terms.
-        loss: the mean cross-entropy without either, which can be held against the validation loss.
+        objective: the mean of what was minimised, as `LossSettings` says, without decay or L2 terms.
+        loss: the plain mean cross-entropy, which can be held against the validation loss.
         accuracy: the part of the pictures that were named right, in 0–1.
         pictures: how many were shown.
     """
@@ -150,6 +163,14 @@ class Backend(Protocol):
 
     def predict(self, batches: Iterable[Batch | Encoded]) -> NDArray[np.float32]:
         """float32 [N, K]: the log-probabilities of each picture, in the order given. Changes nothing."""
+
+    def arrivals(self, values: NDArray[np.float32], first: int | None = None) -> Sequence[Arrival]:
+        """What arrives at each BatchNorm layer as the network infers, in forward order. Changes nothing.
+
+        Args:
+            values: float32 [B, S, S, 3], as the network takes them: normalised, in its channel order.
+            first: only so many layers, without computing the rest.
+        """
 
     def finish(self) -> None:
         """Ends the last phase: from here on predictions are made as by a finished model, opened with `load_model`."""

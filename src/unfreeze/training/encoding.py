@@ -41,3 +41,10 @@ def _arrays(batches: Iterable[Batch | Encoded], labels: deque[NDArray[np.int64]]
     for batch in batches:
         labels.append(batch.labels)
         yield (batch.images,) if isinstance(batch, Batch) else batch.activations
+
+
+def as_float32(activations: NDArray[Any]) -> NDArray[np.float32]:
+    """Activations as numbers: bfloat16 is given as its bits in uint16, the upper half of a float32's."""
+    if activations.dtype != np.uint16:
+        return activations.astype(np.float32, copy=False)
+    return (activations.astype(np.uint32) << 16).view(np.float32)

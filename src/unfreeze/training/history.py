@@ -10,8 +10,11 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from unfreeze.errors import RunError
 from unfreeze.files import write_text
+from unfreeze.training.scores import balanced_accuracy, macro_f1
 
 
 @dataclass(frozen=True)
@@ -23,8 +26,9 @@ class EpochRecord:
         phase: the number of its phase, from 1; `phase_name` and `boundary` as in the plan.
         rate: the learning rate of its last step.
         train_loss, train_accuracy: over the training pictures as they were trained on, with augmentation and dropout; the
-            loss without class weights and label smoothing, so that it can be held against val_loss.
-        val_loss, val_accuracy: of the model after the epoch, on unchanged pictures.
+            loss is the plain cross-entropy, whatever was minimised, so that it can be held against val_loss.
+        val_loss, val_accuracy, val_balanced_accuracy, val_macro_f1: of the model after the epoch, on unchanged pictures; see
+            `training.scores`.
         best: whether it is the best epoch so far.
         train_seconds, val_seconds: time taken, without `fill_seconds`.
         pictures_per_second: of training.
@@ -41,6 +45,8 @@ class EpochRecord:
     train_accuracy: float
     val_loss: float
     val_accuracy: float
+    val_balanced_accuracy: float
+    val_macro_f1: float
     best: bool
     train_seconds: float
     val_seconds: float
@@ -49,8 +55,9 @@ class EpochRecord:
     fill_seconds: float = 0.0
 
     def watched(self, name: str) -> float:
-        """The value of `val_loss` or `val_accuracy` with its sign turned so that lower is better."""
-        return -self.val_accuracy if name == "val_accuracy" else self.val_loss
+        """The value that a recipe's `watch` names, with its sign turned where needed so that lower is better."""
+        value: float = getattr(self, name)
+        return value if name == "val_loss" else -value
 
 
 def write_history(records: Sequence[EpochRecord], folder: Path) -> None:
@@ -74,10 +81,13 @@ def read_history(folder: Path) -> list[EpochRecord]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
         return [EpochRecord(**_known(json.loads(line))) for line in lines]
-    except (OSError, ValueError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, AttributeError, LookupError) as error:
         raise RunError(f"{path}: can't be read as a run's history ({error})") from None
 
 
 def _known(values: dict[str, Any]) -> dict[str, Any]:
     names = {field.name for field in fields(EpochRecord)}
+    if "val_macro_f1" not in values:  # by a version that didn't write down what the matrix says anyway
+        confusion = np.array(values["confusion"], np.int64)
+        values = {**values, "val_balanced_accuracy": balanced_accuracy(confusion), "val_macro_f1": macro_f1(confusion)}
     return {name: value for name, value in values.items() if name in names}

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from unfreeze.errors import TrainingError
 from unfreeze.recipe.plan import Phase, Plan
@@ -173,6 +174,8 @@ class _Run:
             train_accuracy=result.accuracy,
             val_loss=scores.loss,
             val_accuracy=scores.accuracy,
+            val_balanced_accuracy=scores.balanced_accuracy,
+            val_macro_f1=scores.macro_f1,
             best=False,
             train_seconds=round(trained - filled, 3),
             val_seconds=round(scored - filled_again, 3),
@@ -207,8 +210,12 @@ class _Run:
 
 
 def _loss_settings(plan: Plan) -> LossSettings:
-    weights = plan.class_weights
+    def in_order(values: dict[str, float] | None) -> NDArray[np.float32] | None:
+        return None if values is None else np.array([values[name] for name in plan.data.classes], np.float32)
+
     return LossSettings(
         label_smoothing=plan.label_smoothing,
-        class_weights=None if weights is None else np.array([weights[name] for name in plan.data.classes], np.float32),
+        class_weights=in_order(plan.class_weights),
+        focal_gamma=plan.focal_gamma,
+        logit_offsets=in_order(plan.logit_offsets),
     )

@@ -6,7 +6,7 @@ import math
 import platform
 from importlib.metadata import version
 
-from unfreeze.data.balance import class_weights, pictures_per_epoch
+from unfreeze.data.balance import class_weights, logit_offsets, pictures_per_epoch, repeats
 from unfreeze.data.dataset import Dataset
 from unfreeze.data.picture import decoding_threads
 from unfreeze.errors import RecipeError
@@ -58,7 +58,10 @@ def make_plan(recipe: Recipe, dataset: Dataset, backend: Backend) -> Plan:
         watch=recipe.watch,
         label_smoothing=recipe.label_smoothing,
         class_weights=class_weights(counts["train"], recipe.imbalance),
+        focal_gamma=recipe.imbalance.gamma if recipe.imbalance.loss == "focal" else 0.0,
+        logit_offsets=logit_offsets(counts["train"], recipe.imbalance),
         oversample=recipe.imbalance.oversample,
+        repeats=repeats(counts["train"]) if recipe.imbalance.oversample else None,
         pictures_per_epoch=pictures,
         steps_per_epoch=_steps(pictures, batch_size),
         phases=phases,

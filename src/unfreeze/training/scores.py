@@ -1,4 +1,4 @@
-"""How well a model does on a split: loss, accuracy with its interval, per class, confusion matrix."""
+"""How well a model does on a split: loss, accuracy with its interval, means over the classes, per class, confusion matrix."""
 
 from __future__ import annotations
 
@@ -44,6 +44,16 @@ class Scores:
     def pictures(self) -> int:
         return int(self.confusion.sum())
 
+    @property
+    def balanced_accuracy(self) -> float:
+        """As the function of this name."""
+        return balanced_accuracy(self.confusion)
+
+    @property
+    def macro_f1(self) -> float:
+        """As the function of this name."""
+        return macro_f1(self.confusion)
+
     def as_dict(self) -> dict[str, Any]:
         """The same as plain values, for JSON."""
         return {
@@ -51,6 +61,8 @@ class Scores:
             "accuracy": self.accuracy,
             "interval": list(self.interval),
             "interval_method": "Wilson, 95 %",
+            "balanced_accuracy": self.balanced_accuracy,
+            "macro_f1": self.macro_f1,
             "pictures": self.pictures,
             "per_class": {name: asdict(score) for name, score in self.per_class.items()},
             "confusion": self.confusion.tolist(),
@@ -90,6 +102,31 @@ def score(log_probabilities: NDArray[np.float32], labels: NDArray[np.int64], cla
         },
         confusion=confusion_matrix(labels, predicted, labels=numbers).astype(np.int64),
     )
+
+
+def balanced_accuracy(confusion: NDArray[np.int64]) -> float:
+    """The mean recall, in 0–1, of the classes that have pictures: scikit-learn's `balanced_accuracy_score`.
+
+    Args:
+        confusion: int64 [K, K] of at least one picture; row the true class, column the predicted.
+    """
+    pictures = confusion.sum(axis=1)
+    present = pictures > 0
+    return float((confusion.diagonal()[present] / pictures[present]).mean())
+
+
+def macro_f1(confusion: NDArray[np.int64]) -> float:
+    """The mean F1, in 0–1, of the classes that have pictures; a class that none was given to counts as 0.
+
+    A class without pictures has no F1 to speak of and isn't in the mean; what was wrongly given to it costs the classes it
+    was taken from their recall. With pictures of every class it is scikit-learn's `f1_score(average="macro")`.
+
+    Args:
+        confusion: as for `balanced_accuracy`.
+    """
+    pictures, predicted = confusion.sum(axis=1), confusion.sum(axis=0)
+    present = pictures > 0
+    return float((2 * confusion.diagonal() / np.maximum(pictures + predicted, 1))[present].mean())
 
 
 def accuracy_interval(right: int, pictures: int) -> tuple[float, float]:

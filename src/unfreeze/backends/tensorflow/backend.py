@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from unfreeze.backends.tensorflow.batchnorm import MovingVariances
 from unfreeze.backends.tensorflow.folding import Folded
 from unfreeze.backends.tensorflow.freezing import Parts, freeze, layers_at, split
+from unfreeze.backends.tensorflow.inputs import arrivals
+from unfreeze.backends.tensorflow.losses import Objective, cross_entropy
 from unfreeze.backends.tensorflow.machine import choose_device, choose_precision, compute_in, name_device
 from unfreeze.backends.tensorflow.networks import make_model
 from unfreeze.backends.tensorflow.optimizers import PhaseOptimizer
@@ -27,6 +29,7 @@ from unfreeze.recipe.network import HEAD, Network
 from unfreeze.recipe.plan import Phase, Precision
 from unfreeze.recipe.recipe import Recipe
 from unfreeze.training.allocator import keep_freed_memory
+from unfreeze.training.arrivals import Arrival
 from unfreeze.training.backend import Encoded, EpochResult, LossSettings, Snapshot
 from unfreeze.training.encoding import boundary_of, encoded
 
@@ -106,7 +109,7 @@ class TensorFlowBackend:
             train_depthwise_in_float32(self._model)
         else:
             compute_in(self._model, self._precision)
-        self._step = self._compile_step(variables, self._optimizer, loss)
+        self._step = self._compile_step(variables, self._optimizer, Objective(loss))
 
     def finish(self) -> None:
         self._boundary = HEAD
@@ -152,6 +155,10 @@ class TensorFlowBackend:
                 outputs += [tail(*tensors).numpy() for tensors, _ in self._activations(group, boundary)]
         return np.concatenate(outputs)
 
+    def arrivals(self, values: NDArray[np.float32], first: int | None = None) -> list[Arrival]:
+        with tf.device(self._device):
+            return arrivals(self._model, [to_tensor(values)], first)
+
     def snapshot(self) -> Snapshot:
         return {_name(variable): variable.numpy().copy() for variable in self._model.weights}
 
@@ -168,9 +175,7 @@ class TensorFlowBackend:
         compute_in(self._model, "float32")  # what was traced stays as it is
         save_model(self._model, manifest, folder)
 
-    def _compile_step(
-        self, variables: list[Any], optimizer: PhaseOptimizer, settings: LossSettings
-    ) -> Callable[..., tf.Tensor]:
+    def _compile_step(self, variables: list[Any], optimizer: PhaseOptimizer, minimised: Objective) -> Callable[..., tf.Tensor]:
         """One step. Objective and loss, each times the pictures, and how many were named right: float64 [3]."""
         suffix = self._split(self._boundary).suffix
         assert suffix is not None
@@ -183,10 +188,9 @@ class TensorFlowBackend:
                 tape.watch(values)
                 with statistics.unbiased(tf.shape(labels)[0]):
                     logits = suffix(given, training=True)
-                losses = _cross_entropy(labels, logits, settings.label_smoothing)
-                objective = _weighted_mean(losses, labels, settings.class_weights)
+                objective = minimised(logits, labels)
             optimizer.apply(tape.gradient(objective, values))
-            loss = tf.reduce_sum(_cross_entropy(labels, logits, 0.0))
+            loss = tf.reduce_sum(cross_entropy(logits, labels))
             right = tf.reduce_sum(tf.cast(tf.argmax(logits, axis=1) == labels, tf.float64))
             count = tf.cast(tf.shape(labels)[0], tf.float64)
             return tf.stack([tf.cast(objective, tf.float64) * count, tf.cast(loss, tf.float64), right])
@@ -272,20 +276,6 @@ class TensorFlowBackend:
                 digest.update(f"{tuple(weight.shape)} {weight.dtype}".encode())
                 digest.update(weight.numpy().tobytes())
         return digest.hexdigest()
-
-
-def _cross_entropy(labels: tf.Tensor, logits: tf.Tensor, smoothing: float) -> tf.Tensor:
-    """float32 [B]."""
-    targets = tf.one_hot(labels, logits.shape[-1])
-    return keras.losses.categorical_crossentropy(targets, logits, from_logits=True, label_smoothing=smoothing)
-
-
-def _weighted_mean(losses: tf.Tensor, labels: tf.Tensor, class_weights: NDArray[np.float32] | None) -> tf.Tensor:
-    # Not Keras's `class_weight=`, which divides by the number of pictures.
-    if class_weights is None:
-        return tf.reduce_mean(losses)
-    weights = tf.gather(tf.constant(class_weights), labels)
-    return tf.reduce_sum(losses * weights) / tf.reduce_sum(weights)
 
 
 def _name(variable: Any) -> str:

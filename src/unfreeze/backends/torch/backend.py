@@ -19,6 +19,8 @@ from torch import Tensor, fx
 
 from unfreeze.backends.torch.freezing import Parts, freeze, module_at, own_tensors, set_training_mode, split
 from unfreeze.backends.torch.head import FineTuned
+from unfreeze.backends.torch.inputs import arrivals
+from unfreeze.backends.torch.losses import Objective
 from unfreeze.backends.torch.machine import autocast, choose_device, choose_precision, name_device, threads
 from unfreeze.backends.torch.networks import make_model
 from unfreeze.backends.torch.optimizers import make_optimizer, set_rate
@@ -31,6 +33,7 @@ from unfreeze.recipe.network import HEAD, Network
 from unfreeze.recipe.plan import Phase, Precision
 from unfreeze.recipe.recipe import Recipe
 from unfreeze.training.allocator import keep_freed_memory
+from unfreeze.training.arrivals import Arrival
 from unfreeze.training.backend import Encoded, EpochResult, LossSettings, Snapshot
 from unfreeze.training.encoding import boundary_of, encoded
 
@@ -78,8 +81,7 @@ class TorchBackend:
         self._optimizer: torch.optim.Optimizer | None = None
         self._clip_norm: float | None = None
         self._freeze_statistics = True
-        self._label_smoothing = 0.0
-        self._class_weights: Tensor | None = None
+        self._objective = Objective(LossSettings(), self._device)
         self._parts: dict[str, Parts] = {}
         self._prefixes: dict[tuple[str, str | None], tuple[str, Prefix]] = {}
 
@@ -111,9 +113,7 @@ class TorchBackend:
         self._optimizer = make_optimizer(self._model, phase.optimizer, phase.rate, self._optimizer)
         self._clip_norm = phase.optimizer.clip_norm
         self._freeze_statistics = phase.batchnorm == "frozen"
-        self._label_smoothing = loss.label_smoothing
-        weights = loss.class_weights
-        self._class_weights = None if weights is None else torch.from_numpy(weights).to(self._device)
+        self._objective = Objective(loss, self._device)
 
     def finish(self) -> None:
         self._boundary = HEAD
@@ -162,6 +162,9 @@ class TorchBackend:
                     outputs.append(F.log_softmax(self._tail(tensors, boundary), dim=1).cpu().numpy())
         return np.concatenate(outputs)
 
+    def arrivals(self, values: NDArray[np.float32], first: int | None = None) -> list[Arrival]:
+        return arrivals(self._model, [to_device(values, self._device)], first)
+
     def snapshot(self) -> Snapshot:
         return {name: tensor.detach().clone() for name, tensor in self._model.state_dict().items()}
 
@@ -190,14 +193,6 @@ class TorchBackend:
         with torch.no_grad():
             loss, right = F.cross_entropy(logits, labels, reduction="sum"), (logits.argmax(1) == labels).sum()
             return torch.stack([objective.double() * len(labels), loss.double(), right.double()])
-
-    def _objective(self, logits: Tensor, labels: Tensor) -> Tensor:
-        losses = F.cross_entropy(logits, labels, label_smoothing=self._label_smoothing, reduction="none")
-        if self._class_weights is None:
-            return losses.mean()
-        # Not PyTorch's `weight=`: with smoothing it weighs each part of the target by another class's weight.
-        weights = self._class_weights[labels]
-        return (losses * weights).sum() / weights.sum()
 
     def _activations(self, batches: Iterable[Batch | Encoded], boundary: str) -> Iterator[tuple[Tensors, NDArray[np.int64]]]:
         """What crosses a boundary, or normalised pictures where nothing is frozen, with labels; in order."""

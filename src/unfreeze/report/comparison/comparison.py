@@ -19,7 +19,7 @@ class Comparison:
 
     Attributes:
         runs: in the order given.
-        results: framework, precision, accuracies, best epoch, seconds, pictures/s of each run, in words.
+        results: framework, precision, accuracies, macro-F1, best epoch, seconds, pictures/s of each run, in words.
         differences: what differs between their plans.
         same_data: whether all were trained on the same pictures with the same splits, by fingerprint.
         pairs: every two of them: whether their accuracies can be told apart.
@@ -76,7 +76,9 @@ def _result(run: ComparedRun) -> dict[str, str]:
         "strategy": run.plan.strategy,
         "computed on": f"{run.plan.device} in {run.plan.precision}",
         "validation accuracy": _accuracy(run.validation),
+        "validation balanced accuracy, macro-F1": _means(run.validation),
         "test accuracy": _accuracy(run.test),
+        "test balanced accuracy, macro-F1": _means(run.test),
         "best epoch": best,
         "seconds preparing": _number(run.seconds.get("preparing")),
         "seconds training": _number(run.seconds.get("training")),
@@ -90,6 +92,10 @@ def _accuracy(scores: Scores | None) -> str:
         return ABSENT
     low, high = scores.interval
     return f"{scores.accuracy:.1%} ({low:.1%} to {high:.1%}, {scores.pictures} pictures)"
+
+
+def _means(scores: Scores | None) -> str:
+    return ABSENT if scores is None else f"{scores.balanced_accuracy:.1%}, {scores.macro_f1:.1%}"
 
 
 def _number(value: float | None) -> str:

@@ -1,17 +1,30 @@
-"""What a dataset looks like, in numbers: the answer of `unfreeze inspect`."""
+"""What a dataset is like, in numbers and findings: the answer of `unfreeze inspect`."""
 
 from __future__ import annotations
 
 import statistics
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from unfreeze.data.dataset import Dataset, LeftOut
+from unfreeze.inspection.classes import find_in_classes
+from unfreeze.inspection.finding import DataFinding, Severity
+from unfreeze.inspection.splits import find_in_splits
+
+# Goes up when what `as_dict` gives changes its meaning.
+SCHEMA = 1
+SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
+# Every code there is, for whoever asks for one by name.
+CODES = (
+    "imbalance", "few-to-learn", "few-to-validate", "class-missing-from-split", "splits-differ", "too-few-to-compare",
+    "disputed-labels",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """A dataset in numbers.
+    """A dataset in numbers and findings.
 
     Attributes:
         root: as given.
@@ -20,9 +33,9 @@ class Inspection:
         imbalance: the largest class over the smallest, of the training pictures.
         sides_px: smallest, median and largest short side, in pixels.
         modes: how the files store colour -> number of files.
-        identical: pictures whose bytes another picture has too.
         left_out: files not used, with their reasons.
         decisions: what was decided about this data, in words.
+        findings: what was found, errors first.
     """
 
     root: str
@@ -31,21 +44,33 @@ class Inspection:
     imbalance: float
     sides_px: tuple[int, int, int]
     modes: dict[str, int]
-    identical: int
     left_out: tuple[LeftOut, ...]
     decisions: tuple[str, ...]
+    findings: tuple[DataFinding, ...]
 
     @property
     def pictures(self) -> int:
         return sum(sum(counts.values()) for counts in self.counts.values())
 
+    def found(self, *names: str) -> tuple[DataFinding, ...]:
+        """The findings of these codes or severities."""
+        return tuple(finding for finding in self.findings if {finding.code, finding.severity} & set(names))
 
-def summarise(dataset: Dataset) -> Inspection:
-    """The numbers of a dataset, split or not."""
+    def as_dict(self) -> dict[str, Any]:
+        """The same as plain values, for JSON."""
+        return {"schema": SCHEMA, "pictures": self.pictures, **asdict(self)}
+
+
+def inspect_dataset(dataset: Dataset, more: tuple[DataFinding, ...] = ()) -> Inspection:
+    """The numbers and findings of a dataset, split or not.
+
+    Args:
+        more: findings that others made, such as of labels.
+    """
     counts = dataset.counts()
     trained = [count for count in counts.get("train", next(iter(counts.values()))).values() if count]
     sides = sorted(min(record.width, record.height) for record in dataset.records)
-    copies = Counter(record.content for record in dataset.records)
+    found = [*find_in_classes(dataset), *find_in_splits(dataset), *more]
     return Inspection(
         root=str(dataset.root),
         classes=dataset.classes,
@@ -53,7 +78,7 @@ def summarise(dataset: Dataset) -> Inspection:
         imbalance=max(trained) / min(trained),
         sides_px=(sides[0], int(statistics.median(sides)), sides[-1]),
         modes=dict(Counter(record.mode for record in dataset.records).most_common()),
-        identical=sum(count for count in copies.values() if count > 1),
         left_out=dataset.left_out,
         decisions=dataset.decisions,
+        findings=tuple(sorted(found, key=lambda finding: SEVERITIES.index(finding.severity))),
     )

@@ -1,0 +1,74 @@
+"""`unfreeze inspect` as a person runs it: the table, the page, JSON, and the status a script can use."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from support.command import NUMPY, Command
+from support.folders import class_folder, split_folder, write_picture
+
+LEFT, RIGHT = (200, 40, 40), (40, 60, 210)
+
+
+@pytest.fixture
+def unequal(tmp_path: Path) -> Path:
+    return class_folder(tmp_path / "unequal", {"common": 44, "rare": 4}, size=(300, 260))
+
+
+def test_what_was_found_is_said_with_what_to_do(unfreeze: Command, unequal: Path) -> None:
+    status, out, err = unfreeze("inspect", unequal)
+    assert (status, err) == (0, "")
+    assert "imbalance (warning): 'common' has 11.0 times the training pictures of 'rare'" in out
+    assert "try --set imbalance.class_weights=balanced" in out
+
+
+def test_the_same_as_json(unfreeze: Command, unequal: Path) -> None:
+    status, out, _ = unfreeze("inspect", unequal, "--json")
+    answer = json.loads(out)
+    assert status == 0
+    assert (answer["schema"], answer["pictures"]) == (1, 48)
+    (imbalance,) = (finding for finding in answer["findings"] if finding["code"] == "imbalance")
+    assert (imbalance["severity"], imbalance["measured"]["ratio"]) == ("warning", 11.0)
+
+
+@pytest.mark.parametrize(("watched", "status"), [("imbalance", 3), ("warning", 3), ("error", 0), ("leakage, imbalance", 3)])
+def test_a_script_can_fail_on_what_is_found(unfreeze: Command, unequal: Path, watched: str, status: int) -> None:
+    assert unfreeze("inspect", unequal, "--fail-on", watched)[0] == status
+
+
+def test_a_misspelt_code_is_refused_before_anything_is_read(unfreeze: Command) -> None:
+    status, _, err = unfreeze("inspect", "nowhere", "--fail-on", "leekage")
+    assert status == 2
+    assert err.startswith("unfreeze: --fail-on: there is no 'leekage'. Did you mean 'leakage'?")
+
+
+def test_the_page_stands_alone_and_escapes_names(unfreeze: Command, tmp_path: Path) -> None:
+    photos = split_folder(tmp_path / "photos", {"train": {"cat": 12, "<b>dog": 12}, "val": {"cat": 6, "<b>dog": 0}})
+    page = tmp_path / "page.html"
+    status, out, _ = unfreeze("inspect", photos, "--to", page)
+    assert status == 0
+    assert f"written: {page}" in out
+    text = page.read_text(encoding="utf-8")
+    assert "<b>dog" not in text
+    assert "&lt;b&gt;dog" in text
+    assert not re.findall(r"(?:src|href)=[\"'](?!data:)", text)
+    assert 'id="class-missing-from-split"' in text
+    assert "data:image/png;base64," in text
+
+
+def test_a_network_is_asked_about_labels(unfreeze: Command, tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    for label, colour, seeds in (("left", LEFT, range(20)), ("right", RIGHT, range(20, 40))):
+        for seed in seeds:
+            write_picture(photos / label / f"{seed}.png", colour, (40, 40), seed)
+    write_picture(photos / "left" / "wrong.png", RIGHT, (40, 40), 99)
+    page = tmp_path / "page.html"
+    status, out, err = unfreeze("inspect", photos, *NUMPY, "--to", page, "--fail-on", "disputed-labels")
+    assert (status, err) == (3, "")
+    assert "disputed-labels (warning): 1 of 41 pictures look like another class" in out
+    assert re.search(r"left/wrong\.png: labelled 'left', looks like 'right' \(by 0\.\d\d\)", out)
+    assert "data:image/jpeg;base64," in page.read_text(encoding="utf-8")
