@@ -5,7 +5,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 BENCH_VENV ?= .venv-bench
 # About half an hour on two cores; `python benchmarks/bench.py --help` says what else there is.
-BENCH  ?= --pictures 600 --repeats 1 --peer-epochs 1
+BENCH  ?= --peer-pictures 475 --repeats 1 --peer-epochs 1
 
 .PHONY: demo test bench lint format clean
 

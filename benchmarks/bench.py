@@ -13,8 +13,8 @@ finished model. Peers take turns, and each is a file in `benchmarks/peers/` that
     features   feature extraction, 5 epochs
     exercise   5 epochs of the head, 5 epochs of the last block
     full       full retraining, one epoch (unfreeze trains the head for an epoch before: that counts in its total)
-    again      unfreeze alone, feature extraction and then a second run on the same pictures with another head: when that starts
-               training, and by how much shorter it is: what the first had spent to fill the cache
+    again      unfreeze alone, feature extraction and then a second run on the same pictures with another head: what the first
+               spends to fill the cache, and when the second starts training
 
 The peers compute the same every epoch, so they needn't be waited for: `--peer-epochs K` runs them for K epochs of each phase
 and adds the last one's seconds for each that is left out, `--peer-pictures N` on about N pictures, an epoch and the scoring

@@ -89,23 +89,23 @@ def print_work(work: str, by_peer: dict[str, list[Record]], floors: list[Record]
 
 
 def print_again(by_peer: dict[str, list[Record]], floors: list[Record]) -> None:
-    runs = ["", "first run, s", "second run, s", "starts training after, s", "first epoch done after, s"]
-    print_row([*runs, "filling the cache, s", "filling / floor"])
+    runs = ["", "first run, s", "of it filling the cache", "filling / floor", "second run, s"]
+    print_row([*runs, "starts training after, s", "first epoch done after, s"])
     print_row(["---"] * 7)
     for name, records in by_peer.items():
         first = [first_run(record) for record in records]
         second = [record["again"]["seconds"] for record in records]
-        filling = [one - other for one, other in zip(first, second, strict=True)]
         fills = "--cache" not in records[0]["flags"]
-        floor = median(floor["floor_s"]["together"] for floor in floors) if floors and fills else None
+        filling = [filling_seconds(record) for record in records]
+        floor = median(floor_of_filling(floor, records[0]["splits"]) for floor in floors) if floors and fills else None
         print_row(
             [
                 name,
                 spread(first),
-                spread(second),
-                *(second_cell(records, what) for what in ("starts_training_s", "first_epoch_done_s")),
                 spread(filling) if fills else "",
                 f"{median(filling) / floor:.2f}" if floor else "",
+                spread(second),
+                *(second_cell(records, what) for what in ("starts_training_s", "first_epoch_done_s")),
             ]
         )
 
@@ -117,6 +117,18 @@ def total(record: Record) -> float:
 def first_run(record: Record) -> float:
     """The first of two runs: what the second took is its own."""
     return total(record) - float(record["again"]["seconds"])
+
+
+def filling_seconds(record: Record) -> float:
+    """By how much the first epoch took longer than the second: the cache was empty."""
+    first, second = (epoch["seconds"] for epoch in record["epochs"][:2])
+    return float(first - second)
+
+
+def floor_of_filling(floor: Record, splits: dict[str, int]) -> float:
+    """The cache is filled with the pictures to train and to validate with."""
+    share = (splits["train"] + splits["validation"]) / sum(splits.values())
+    return float(floor["floor_s"]["together"] * share)
 
 
 def whole_epoch(record: Record) -> float:

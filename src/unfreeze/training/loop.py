@@ -156,9 +156,10 @@ class _Run:
         filled = time.perf_counter()
         result = self._backend.train_epoch(batches, rate, self._watcher.step_done)
         trained = time.perf_counter()
-        batches = feed.validation()
+        # Validation pictures of an epoch that failed would be computed for nothing.
+        unseen = feed.validation() if math.isfinite(result.objective) else None
         filled_again = time.perf_counter()
-        scores = self._validate(batches) if math.isfinite(result.objective) else None
+        scores = None if unseen is None else self._validate(unseen)
         if scores is None or not math.isfinite(scores.loss):
             self._check_something_was_learned(phase)
             return None
