@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from support import numpy_backend
 from support.command import NUMPY, Command
 from unfreeze import api
-from unfreeze.api.inputs import check_before_training
 from unfreeze.api.preparation import prepare
 from unfreeze.inspection.inputs import EXPECTED, natural_pictures
 from unfreeze.training.arrivals import Arrival
@@ -90,5 +89,9 @@ def test_pictures_none_of_which_can_be_read(unfreeze: Command, tmp_path: Path) -
 def test_a_training_about_to_start_is_checked_on_its_pictures(photos: Path, numpy_framework: str, expecting) -> None:
     expecting("imagenet")
     job = prepare(photos, None, {"model": "tiny", "framework": numpy_framework}, None)
-    found = check_before_training(job.backend, job.loader)
-    assert (found.code, found.details["expected"]) == ("inputs-mismatch", "imagenet")
+    (found,) = (finding for finding in job.findings if finding.code == "inputs-mismatch")
+    assert found.details["expected"] == "imagenet"
+    assert found.explanation in [finding.explanation for finding in job.plan.data.findings]
+    expecting("-1-1")
+    job = prepare(photos, None, {"model": "tiny", "framework": numpy_framework}, None)
+    assert [finding.code for finding in job.findings if "inputs" in finding.code] == []

@@ -10,6 +10,7 @@ import pytest
 
 from support.command import NUMPY, Command
 from support.folders import class_folder, split_folder, write_picture
+from unfreeze import api
 
 LEFT, RIGHT = (200, 40, 40), (40, 60, 210)
 
@@ -60,15 +61,48 @@ def test_the_page_stands_alone_and_escapes_names(unfreeze: Command, tmp_path: Pa
     assert "data:image/png;base64," in text
 
 
-def test_a_network_is_asked_about_labels(unfreeze: Command, tmp_path: Path) -> None:
+@pytest.fixture
+def disputed(tmp_path: Path) -> Path:
+    """Two classes by colour, one picture under the wrong label, and one of them twice."""
     photos = tmp_path / "photos"
     for label, colour, seeds in (("left", LEFT, range(20)), ("right", RIGHT, range(20, 40))):
         for seed in seeds:
             write_picture(photos / label / f"{seed}.png", colour, (40, 40), seed)
     write_picture(photos / "left" / "wrong.png", RIGHT, (40, 40), 99)
+    (photos / "left" / "again.png").write_bytes((photos / "left" / "3.png").read_bytes())
+    return photos
+
+
+def test_a_network_is_asked_about_labels(unfreeze: Command, disputed: Path, tmp_path: Path) -> None:
     page = tmp_path / "page.html"
-    status, out, err = unfreeze("inspect", photos, *NUMPY, "--to", page, "--fail-on", "disputed-labels")
+    status, out, err = unfreeze("inspect", disputed, *NUMPY, "--to", page, "--fail-on", "disputed-labels")
     assert (status, err) == (3, "")
-    assert "disputed-labels (warning): 1 of 41 pictures look like another class" in out
+    assert "disputed-labels (warning): 1 of 42 pictures look like another class" in out
     assert re.search(r"left/wrong\.png: labelled 'left', looks like 'right' \(by 0\.\d\d\)", out)
     assert "data:image/jpeg;base64," in page.read_text(encoding="utf-8")
+
+
+def test_a_training_begins_with_what_was_found(unfreeze: Command, disputed: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    status, printed, _ = unfreeze("train", disputed, *NUMPY, "--out", out, "--epochs", "1")
+    assert status == 0
+    assert "duplicates: 2 pictures (1 different) are there more than once in their class" in printed
+    found = {finding["code"]: finding for finding in json.loads((out / "data.json").read_text())["findings"]}
+    assert found["duplicates"]["groups"] == [["left/3.png", "left/again.png"]]
+    assert "disputed-labels" not in found
+    text = (out / "report.html").read_text(encoding="utf-8")
+    assert text.count("data:image/jpeg;base64,") >= 2
+    assert "left/again.png" in text
+    (duplicates,) = (finding for finding in api.open_run(out).data_findings if finding.code == "duplicates")
+    assert duplicates.pictures == ("left/3.png", "left/again.png")
+
+
+@pytest.mark.parametrize(("asked", "found"), [("full", {"duplicates", "disputed-labels"}), ("none", set())])
+def test_how_much_a_training_looks_for_can_be_set(
+    unfreeze: Command, disputed: Path, tmp_path: Path, asked: str, found: set[str]
+) -> None:
+    out = tmp_path / "run"
+    arguments = (*NUMPY, "--out", out, "--epochs", "1", "--quiet", "--set", f"data.inspect={asked}")
+    assert unfreeze("train", disputed, *arguments)[0] == 0
+    codes = {finding.code for finding in api.open_run(out).data_findings}
+    assert (codes & {"duplicates", "disputed-labels"}, bool(codes)) == (found, bool(found))

@@ -182,36 +182,11 @@ class TestScan:
 
 
 class TestConflicts:
-    def test_same_bytes_under_two_labels(self, tmp_path: Path) -> None:
+    def test_same_bytes_under_two_labels_stay_in_one_split(self, tmp_path: Path) -> None:
         class_folder(tmp_path, {"cat": 3, "dog": 3})
         shutil.copy(tmp_path / "cat" / "001.png", tmp_path / "dog" / "copy.png")
-        assert scan(tmp_path).decisions == ("the same picture under different labels: cat/001.png, dog/copy.png",)
         splits = {record.name: record.split for record in trained(tmp_path).records}
         assert splits["cat/001.png"] == splits["dog/copy.png"]
-
-    def test_same_bytes_in_two_of_the_given_splits(self, tmp_path: Path) -> None:
-        classes = {"cat": 2, "dog": 2}
-        split_folder(tmp_path, {"train": classes, "val": classes, "test": classes})
-        for name in ("val/cat/a.png", "val/cat/b.png", "test/cat/c.png"):
-            shutil.copy(tmp_path / "train" / "cat" / "000.png", tmp_path / name)
-        assert trained(tmp_path).decisions == (
-            "the same picture in different splits (scores on it mean little): test/cat/c.png, train/cat/000.png,"
-            " val/cat/a.png …",
-        )
-
-    def test_same_bytes_in_one_split_are_no_conflict(self, tmp_path: Path) -> None:
-        class_folder(tmp_path, {"cat": 3, "dog": 3})
-        shutil.copy(tmp_path / "cat" / "001.png", tmp_path / "cat" / "copy.png")
-        assert scan(tmp_path).decisions == ()
-
-    def test_group_in_two_of_the_given_splits(self, tmp_path: Path) -> None:
-        names = {f"{label}{number}.png": label for label in ("cat", "dog") for number in range(4)}
-        split = {name: "train" if name[3] in "012" else "val" for name in names}
-        path = manifest_of(tmp_path, names, split=split, group={"cat0.png": "p1", "cat3.png": "p1", "dog0.png": "p2"})
-        assert trained(path).decisions == (
-            "group 'p1' is in different splits (scores on it mean little): train, validation",
-            "no test pictures: the run will have no test score",
-        )
 
 
 class TestSplits:
@@ -328,12 +303,3 @@ class TestDeadEnds:
     def test_manifest_whose_pictures_are_all_missing(self, tmp_path: Path) -> None:
         path = manifest(tmp_path / "m.csv", [{"path": "a.png", "label": "cat"}])
         assert complaint(path) == (f"{path}: no readable picture in 1 files. a.png: can't be read (No such file or directory).")
-
-
-def test_many_conflicts_are_counted(tmp_path: Path) -> None:
-    for number in range(13):
-        for split in ("train", "test"):
-            write_picture(tmp_path / split / "cat" / f"{split}{number}.png", (number * 10, 0, 0))
-    remarks = scan(tmp_path).decisions
-    assert len(remarks) == 11
-    assert remarks[-1] == "… and 3 more of this kind"

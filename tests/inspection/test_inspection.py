@@ -29,7 +29,7 @@ def test_unsplit_folder(tmp_path: Path) -> None:
     assert found.imbalance == 3.0
     assert found.sides_px == (11, 30, 70)
     assert list(found.modes.items()) == [("RGB", 15), ("L", 1)]
-    assert found.left_out == (LeftOut("dog/notes.txt", "the file is empty (0 bytes)"),)
+    assert found.left_out == (LeftOut("dog/notes.txt", "the file is empty (0 bytes)", "empty-file"),)
     assert found.decisions == ("left out class 'void': no readable picture in it",)
 
 

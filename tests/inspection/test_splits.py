@@ -18,19 +18,19 @@ def test_a_class_missing_from_a_split_is_named() -> None:
     assert (found.code, found.severity, found.details) == (
         "class-missing-from-split", "warning", {"b": "missing from validation"},
     )  # fmt: skip
-    codes = {
-        finding.code: finding for finding in find_in_splits(dataset_of(train={"a": 9, "b": 0}, validation={"a": 2, "b": 3}))
-    }
-    assert codes["class-missing-from-split"].severity
+    counts = {"train": {"a": 9, "b": 0}, "validation": {"a": 2, "b": 3}, "test": {"a": 2, "b": 0}}
+    codes = {finding.code: finding for finding in find_in_splits(dataset_of(**counts))}
+    assert codes["class-missing-from-split"].severity == "error"
+    assert codes["class-missing-from-split"].explanation == "no picture of 'b' in train and test"
 
 
 def test_other_proportions_are_found_where_chance_hardly_makes_them() -> None:
     (found,) = find_in_splits(dataset_of(train={"a": 500, "b": 500}, validation={"a": 180, "b": 20}))
     assert found.code == "splits-differ"
     assert "50.0% of train, 90.0% of validation" in found.explanation
-    # χ² of this table with Yates' correction, by hand: N (|ad - bc| - N/2)² / (row and column sums multiplied).
-    n, ad_bc = 1200, abs(500 * 20 - 500 * 180)
-    chi2 = n * (ad_bc - n / 2) ** 2 / (1000 * 200 * 680 * 520)
+    # χ² of this table by hand: N (ad - bc)² / (row and column sums multiplied).
+    n, ad_bc = 1200, 500 * 20 - 500 * 180
+    chi2 = n * ad_bc**2 / (1000 * 200 * 680 * 520)
     assert abs(found.measured["cramers_v"] - (chi2 / n) ** 0.5) < 1e-9
     # The same proportions, of few pictures: it may be chance.
     assert "splits-differ" not in codes(train={"a": 50, "b": 50}, validation={"a": 6, "b": 4})

@@ -21,6 +21,7 @@ from unfreeze.files import write_json
 from unfreeze.recipe.network import HEAD, STEM, InputContract, Layer, Network, Stage
 from unfreeze.recipe.plan import Phase
 from unfreeze.recipe.recipe import Recipe
+from unfreeze.training.arrivals import Arrival
 from unfreeze.training.backend import SMALLEST_DOUBT, Encoded, EpochResult, LossSettings, ModelEntry
 
 GRID, UNITS = 4, 16

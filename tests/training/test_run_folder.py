@@ -153,12 +153,13 @@ def test_damaged_metrics(tmp_path, content):
 
 
 def test_data_lists_every_picture_and_every_file_left_out(tmp_path):
-    write_data(tmp_path, DATASET)
+    write_data(tmp_path, DATASET, [{"code": "duplicates"}])
     data = json.loads((tmp_path / "data.json").read_text(encoding="utf-8"))
     assert data["classes"] == list(CLASSES)
     assert data["fingerprint"] == DATASET.fingerprint
     assert data["left_out"] == [{"name": "a/notes.txt", "reason": "not a picture"}]
     assert data["decisions"] == ["split by us"]
+    assert data["findings"] == [{"code": "duplicates"}]
     assert [(one["name"], one["label"], one["split"]) for one in data["pictures"]] == [
         (one.name, one.label, one.split) for one in DATASET.records
     ]

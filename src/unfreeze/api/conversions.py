@@ -149,7 +149,7 @@ def _write_run(old: Run, network: Network, conversion: Conversion, new: Path) ->
     plan = old.plan.model_copy(update={"network": network, "remarks": (*old.plan.remarks, remark)})
     recipe = read_recipe(old.folder / run_folder.RECIPE).model_copy(update={"framework": conversion.framework})
     run_folder.write_plan(new, plan, recipe)
-    write_page(new, plan, old.history, run_folder.read_json(new, run_folder.METRICS), old.findings)
+    write_page(new, plan, old.history, run_folder.read_json(new, run_folder.METRICS), old.findings, old.data_findings)
 
 
 def _move(new: Path, folder: Path) -> None:

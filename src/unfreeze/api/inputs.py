@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from unfreeze.api.finished import PREDICTION_BATCH, load_model
+from unfreeze.api.finished import load_model
 from unfreeze.api.frameworks import BACKENDS, BOTH, load_backend
+from unfreeze.api.network_findings import check_files, some
 from unfreeze.api.preparation import read_changed
 from unfreeze.data.layout import read_layout
-from unfreeze.data.load import Loader, load_files
-from unfreeze.data.picture import decoding_threads
 from unfreeze.errors import DataError, FrameworkError, RecipeError
-from unfreeze.inspection import inputs
 from unfreeze.inspection.finding import DataFinding
 from unfreeze.recipe.network import InputContract
 from unfreeze.training import run_folder
 from unfreeze.training.backend import Backend
 
-_T = TypeVar("_T")
-
 # Enough for the mean and the variance of every channel, few enough for a moment on a CPU.
-_PICTURES, _PICTURES_AT_START = 32, 16
+_PICTURES = 32
 
 
 def check_inputs(model: str | Path, data: str | Path, *, pictures: int = _PICTURES, **changes: Any) -> DataFinding:
@@ -47,25 +39,12 @@ def check_inputs(model: str | Path, data: str | Path, *, pictures: int = _PICTUR
     """
     if pictures < 1:
         raise RecipeError(f"pictures: {pictures} won't do: give 1 or more, {_PICTURES} is usual")
-    files = _some([file.path for file in read_layout(Path(data)).found], pictures)
+    files = some([file.path for file in read_layout(Path(data)).found], pictures)
     backend, contract = _open(model, changes)
-    unreadable: dict[int, str] = {}
-    batches = [batch.images for batch in load_files(files, contract, PREDICTION_BATCH, decoding_threads(), unreadable)]
-    if not batches:
+    finding = check_files(files, contract, backend)
+    if finding is None:
         raise DataError(f"{data}: none of {len(files)} files can be read as a picture: `unfreeze inspect` lists why")
-    return _check(backend, contract, np.concatenate(batches))
-
-
-def check_before_training(backend: Backend, loader: Loader) -> DataFinding:
-    """The same for a training that is about to start, on a few of its pictures."""
-    views = _some(loader.evaluation_views("train"), _PICTURES_AT_START)
-    images = np.concatenate([batch.images for batch in loader.batches("train", views)])
-    return _check(backend, loader.contract, images)
-
-
-def _check(backend: Backend, contract: InputContract, images: NDArray[np.uint8]) -> DataFinding:
-    values = inputs.of_contract(contract).applied(images / np.float32(255))
-    return inputs.check_inputs(backend.arrivals, values, contract)
+    return finding
 
 
 def _open(model: str | Path, changes: dict[str, Any]) -> tuple[Backend, InputContract]:
@@ -81,8 +60,3 @@ def _open(model: str | Path, changes: dict[str, Any]) -> tuple[Backend, InputCon
     backend: Backend = package.open_network(asked, ("one", "other"))
     contract, side = backend.network.contract, asked.input.side_px
     return backend, contract if side == "auto" else contract.with_side(side)
-
-
-def _some(items: Sequence[_T], count: int) -> list[_T]:
-    """At most so many, evenly from first to last."""
-    return [items[len(items) * place // count] for place in range(count)] if len(items) > count else list(items)

@@ -10,6 +10,7 @@ from unfreeze.api.evaluations import Evaluation, evaluate
 from unfreeze.api.predictions import Prediction, predict
 from unfreeze.diagnosis.finding import Finding
 from unfreeze.errors import RunError
+from unfreeze.inspection.finding import DataFinding, read_finding
 from unfreeze.recipe.plan import Plan
 from unfreeze.training import run_folder
 from unfreeze.training.history import EpochRecord, read_history
@@ -28,6 +29,7 @@ class Run:
         test: scores on the test pictures, made once at the end; None where there are none or it was interrupted.
         best_epoch: the epoch whose weights the model has.
         findings: what was recognised in the curves.
+        data_findings: what was found in the pictures before training.
         endings: why each phase ended, in words.
         interrupted: whether it was ended by Ctrl-C.
     """
@@ -39,6 +41,7 @@ class Run:
     test: Scores | None
     best_epoch: int | None
     findings: list[Finding]
+    data_findings: list[DataFinding]
     endings: list[str]
     interrupted: bool
 
@@ -69,8 +72,13 @@ def open_run(folder: str | Path) -> Run:
             test=Scores.from_dict(metrics["test"]) if metrics["test"] else None,
             best_epoch=metrics["best_epoch"],
             findings=[Finding(**finding) for finding in run_folder.read_json(folder, run_folder.FINDINGS)],
+            data_findings=[
+                read_finding(finding) for finding in run_folder.read_json(folder, run_folder.DATA).get("findings", [])
+            ],
             endings=metrics["phase_endings"],
             interrupted=metrics["interrupted"],
         )
-    except (KeyError, TypeError, IndexError) as error:
-        raise RunError(f"{folder}: {run_folder.METRICS} or {run_folder.FINDINGS} isn't as written ({error})") from None
+    except (KeyError, TypeError, IndexError, AttributeError) as error:
+        raise RunError(
+            f"{folder}: {run_folder.METRICS}, {run_folder.FINDINGS} or {run_folder.DATA} isn't as written ({error})"
+        ) from None

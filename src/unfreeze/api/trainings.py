@@ -57,7 +57,7 @@ def train(
     job = prepare(data, recipe, changes, progress)
     folder = run_folder.new_run_folder(Path(out) if out is not None else None, Path(data), job.recipe.model)
     run_folder.write_plan(folder, job.plan, job.recipe)
-    run_folder.write_data(folder, job.dataset)
+    run_folder.write_data(folder, job.dataset, [asdict(finding) for finding in job.findings])
     if on_plan is not None:
         on_plan(job.plan)
     watcher = watcher or Silent()
@@ -109,4 +109,4 @@ def _finish(folder: Path, job: Preparation, feeding: Feeding, outcome: Outcome, 
     shown = scores.get("test") or scores.get("validation")
     if shown is not None:
         draw_confusion(shown.confusion, dataset.classes, folder / "confusion.png")
-    write_page(folder, job.plan, outcome.history, metrics, findings)
+    write_page(folder, job.plan, outcome.history, metrics, findings, job.findings, job.dataset.paths)

@@ -17,6 +17,10 @@ FOUND = 3
 def inspect(
     data: DataArgument,
     classes: Annotated[str | None, typer.Option(help="Look at these classes only, separated by commas.")] = None,
+    group_by: Annotated[
+        str | None,
+        typer.Option(metavar="WHAT", help="What must not be in two splits, as for train: folder:1, name:EXPRESSION …"),
+    ] = None,
     model: Annotated[str | None, typer.Option(help="A network: its frozen features are asked which labels look wrong.")] = None,
     framework: Annotated[str, typer.Option(help="torch or tensorflow, in which the network runs.")] = "torch",
     page: Annotated[
@@ -37,7 +41,13 @@ def inspect(
     watched = check_names(split_names(fail_on) or [])
     with scan_progress(quiet=as_json) as progress:
         inspection = api.inspect(
-            data, classes=split_names(classes), model=model, framework=framework, page=page, progress=progress
+            data,
+            classes=split_names(classes),
+            group_by=group_by,
+            model=model,
+            framework=framework,
+            page=page,
+            progress=progress,
         )
     if as_json:
         import json

@@ -41,7 +41,7 @@ def say(line: str = "") -> None:
 
 
 def show_inspection(inspection: Inspection) -> None:
-    """Counts per class as bars, sizes, colour modes, files left out."""
+    """Counts per class as bars, sizes, colour modes, what was found."""
     console().print(_counts(inspection.classes, inspection.counts, {}))
     small, median, large = inspection.sides_px
     modes = ", ".join(f"{count} {mode}" for mode, count in inspection.modes.items())
@@ -50,7 +50,6 @@ def show_inspection(inspection: Inspection) -> None:
     say(f"short side: {small} to {large} px, median {median}; colour: {modes}")
     for decision in inspection.decisions:
         say(f"note: {escape(decision)}")
-    show_left_out(inspection.left_out)
     for finding in inspection.findings:
         show_data_finding(finding)
     if not inspection.findings:
@@ -119,6 +118,9 @@ def show_plan(plan: Plan) -> None:
         out.print(_counts(plan.data.classes, plan.data.counts, by_class(plan)))
     for decision in plan.data.decisions:
         say(f"note: {escape(decision)}")
+    for finding in plan.data.findings:
+        if finding.severity != "note":  # the report has those as well
+            say(f"[bold yellow]{finding.code}:[/] {escape(printable(finding.explanation))}")
     for remark in plan.remarks:
         say(f"[bold yellow]note:[/] {escape(remark)}")
     show_left_out([LeftOut(name, reason) for name, reason in plan.data.left_out.items()])

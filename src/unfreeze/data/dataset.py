@@ -81,6 +81,11 @@ class Dataset:
         present = {record.split for record in self.records}
         return tuple(name for name in SPLITS if name in present)
 
+    @property
+    def paths(self) -> dict[str, Path]:
+        """Where each picture is, by its name."""
+        return {record.name: record.path for record in self.records}
+
     def counts(self) -> dict[str, dict[str, int]]:
         """Split (or `all` for pictures in none) -> class -> number of pictures, classes in their order."""
         tally = Counter((record.split or "all", record.label) for record in self.records)

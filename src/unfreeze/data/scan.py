@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -23,7 +23,6 @@ from unfreeze.recipe.recipe import Data
 # What the scan tells about its progress: files done, files in all.
 Progress = Callable[[int, int], None]
 _CHUNK = 256
-_MOST_ALIKE = 10
 
 
 def scan(
@@ -58,14 +57,19 @@ def scan(
     filled = {record.label for record in records}
     if not filled:
         raise DataError(f"{root}: no readable picture in {len(found)} files. {_first_reasons(left_out)}")
-    decisions = _decisions(layout, records, present, filled, classes)
+    decisions = _decisions(layout, present, filled, classes)
     names = tuple(name for name in (classes or present) if name in filled)
     everything = tuple(sorted([*layout.left_out, *left_out], key=lambda file: file.name))
     return Dataset(root, names, tuple(records), everything, tuple(decisions))
 
 
 def scan_for_training(
-    root: Path, settings: Data, seed: int, progress: Progress | None = None, index_folder: Path | None = None
+    root: Path,
+    settings: Data,
+    seed: int,
+    progress: Progress | None = None,
+    index_folder: Path | None = None,
+    closely: bool = False,
 ) -> Dataset:
     """The dataset of a folder, with every picture in a split and fit to train on.
 
@@ -77,7 +81,7 @@ def scan_for_training(
         DataError: as `scan`; fewer than 2 classes; a class with no picture to train on or fewer than 2 in all; a class
             in validation or test that training lacks.
     """
-    dataset = with_splits(scan(root, settings.classes, progress, index_folder, settings.group_by), settings, seed)
+    dataset = with_splits(scan(root, settings.classes, progress, index_folder, settings.group_by, closely), settings, seed)
     _check_trainable(dataset)
     return replace(dataset, decisions=(*dataset.decisions, *_split_remarks(dataset)))
 
@@ -189,49 +193,14 @@ def _check_known(root: Path, classes: tuple[str, ...] | None, present: list[str]
             raise DataError(f"{root}: no class '{name}'.{did_you_mean(name, present)} It has {', '.join(sorted(present))}.")
 
 
-def _decisions(
-    layout: Layout, records: list[Record], present: list[str], filled: set[str], classes: tuple[str, ...] | None
-) -> list[str]:
+def _decisions(layout: Layout, present: list[str], filled: set[str], classes: tuple[str, ...] | None) -> list[str]:
     wanted = classes or (*present, *layout.empty_classes)
     without = sorted(name for name in wanted if name not in filled)
     decisions = [f"left out class '{name}': no readable picture in it" for name in without]
     ignored = sorted(set(present) - set(classes)) if classes else []
     if ignored:
         decisions.append(f"left out by data.classes: {', '.join(ignored)}")
-    return decisions + _conflicts(records)
-
-
-def _conflicts(records: list[Record]) -> list[str]:
-    """Byte-identical pictures under two labels, and pictures or groups in two of the splits that were given."""
-    twins: dict[str, list[Record]] = defaultdict(list)
-    for record in records:
-        twins[record.content].append(record)
-    remarks = []
-    for same in twins.values():
-        names = ", ".join(record.name for record in same[:3]) + (" …" if len(same) > 3 else "")
-        if len({record.label for record in same}) > 1:
-            remarks.append(f"the same picture under different labels: {names}")
-        if len({record.split for record in same}) > 1:
-            remarks.append(f"the same picture in different splits (scores on it mean little): {names}")
-    return _first_of(remarks) + _first_of(_torn_groups(records))
-
-
-def _first_of(remarks: list[str]) -> list[str]:
-    """The first few of many alike, with how many more there are."""
-    more = len(remarks) - _MOST_ALIKE
-    return remarks if more <= 0 else [*remarks[:_MOST_ALIKE], f"… and {more} more of this kind"]
-
-
-def _torn_groups(records: list[Record]) -> list[str]:
-    splits: dict[str, set[str | None]] = defaultdict(set)
-    for record in records:
-        if record.group is not None:
-            splits[record.group].add(record.split)
-    return [
-        f"group '{group}' is in different splits (scores on it mean little): {', '.join(sorted(map(str, places)))}"
-        for group, places in splits.items()
-        if len(places) > 1
-    ]
+    return decisions
 
 
 def _check_large_enough(root: Path, records: list[Record], fractions: dict[str, float]) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from unfreeze.data.dataset import Dataset
 from unfreeze.inspection.finding import DataFinding
 
+CODES = ("imbalance", "few-to-learn", "few-to-validate")
 # Largest over smallest class. Below the first nobody need care; Buda, Maki & Mazurowski 2018 find the effect of ratios of ten
 # and more on CNNs, and it grows from there.
 NOTED_RATIO, WARNED_RATIO = 3.0, 10.0

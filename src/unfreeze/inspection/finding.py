@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -37,3 +38,8 @@ class DataFinding:
     def pictures(self) -> tuple[str, ...]:
         """The pictures concerned, each once, in order."""
         return tuple(dict.fromkeys(name for group in self.groups for name in group))
+
+
+def read_finding(values: Mapping[str, Any]) -> DataFinding:
+    """A finding from its values as plain JSON; whatever they lack is a TypeError."""
+    return DataFinding(**{**values, "groups": tuple(map(tuple, values["groups"]))})

@@ -32,7 +32,7 @@ Values = NDArray[np.float32]
 # or at all of them.
 Observe = Callable[[Values, int | None], Sequence[Arrival]]
 
-FIT, MISMATCH, UNKNOWN = "inputs-fit", "inputs-mismatch", "inputs-unknown"
+CODES = FIT, MISMATCH, UNKNOWN = "inputs-fit", "inputs-mismatch", "inputs-unknown"
 # Distances below are means of ln(1 + symmetric KL divergence). A scale wrong by a factor of 2 gives 0.75; the right convention
 # 0.01 to 0.2 with networks pretrained on photographs (docs/check-inputs.md).
 _MARGIN = 0.25

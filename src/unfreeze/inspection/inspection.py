@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import statistics
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from unfreeze.data.dataset import Dataset, LeftOut
-from unfreeze.inspection.classes import find_in_classes
+from unfreeze.inspection import classes, duplicates, files, inputs, labels, look, splits
 from unfreeze.inspection.finding import DataFinding, Severity
-from unfreeze.inspection.splits import find_in_splits
 
 # Goes up when what `as_dict` gives changes its meaning.
 SCHEMA = 1
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
 # Every code there is, for whoever asks for one by name.
-CODES = (
-    "imbalance", "few-to-learn", "few-to-validate", "class-missing-from-split", "splits-differ", "too-few-to-compare",
-    "disputed-labels",
+CODES: tuple[str, ...] = (
+    *classes.CODES, *splits.CODES, *files.CODES, *duplicates.CODES, *look.CODES, *labels.CODES, *inputs.CODES,
 )  # fmt: skip
+# Of the network's input, where no network was named: that of most.
+USUAL_SIDE_PX = 224
 
 
 @dataclass(frozen=True)
@@ -61,16 +62,29 @@ class Inspection:
         return {"schema": SCHEMA, "pictures": self.pictures, **asdict(self)}
 
 
-def inspect_dataset(dataset: Dataset, more: tuple[DataFinding, ...] = ()) -> Inspection:
-    """The numbers and findings of a dataset, split or not.
+def find_in_data(dataset: Dataset, side_px: int, more: Iterable[DataFinding] = ()) -> tuple[DataFinding, ...]:
+    """What is found in a dataset, split or not; errors first.
 
     Args:
+        side_px: of the network's input.
         more: findings that others made, such as of labels.
     """
+    found = [
+        *splits.find_in_splits(dataset),
+        *duplicates.find_duplicates(dataset),
+        *classes.find_in_classes(dataset),
+        *files.find_in_files(dataset, side_px),
+        *look.find_in_looks(dataset),
+        *more,
+    ]
+    return tuple(sorted(found, key=lambda finding: SEVERITIES.index(finding.severity)))
+
+
+def inspect_dataset(dataset: Dataset, side_px: int = USUAL_SIDE_PX, more: Iterable[DataFinding] = ()) -> Inspection:
+    """The numbers and findings of a dataset; the arguments are those of `find_in_data`."""
     counts = dataset.counts()
     trained = [count for count in counts.get("train", next(iter(counts.values()))).values() if count]
     sides = sorted(min(record.width, record.height) for record in dataset.records)
-    found = [*find_in_classes(dataset), *find_in_splits(dataset), *more]
     return Inspection(
         root=str(dataset.root),
         classes=dataset.classes,
@@ -80,5 +94,5 @@ def inspect_dataset(dataset: Dataset, more: tuple[DataFinding, ...] = ()) -> Ins
         modes=dict(Counter(record.mode for record in dataset.records).most_common()),
         left_out=dataset.left_out,
         decisions=dataset.decisions,
-        findings=tuple(sorted(found, key=lambda finding: SEVERITIES.index(finding.severity))),
+        findings=find_in_data(dataset, side_px, more),
     )

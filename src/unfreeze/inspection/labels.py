@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from unfreeze.data.dataset import Dataset, Record
 from unfreeze.inspection.finding import DataFinding
 
+CODES = ("disputed-labels",)
 FOLDS = 5
 # A class of one picture can't be learned without it.
 _FEWEST_OF_CLASS = 2
@@ -116,8 +117,8 @@ def out_of_sample_probabilities(
 def find_disputes(probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -> list[Dispute]:
     """The pictures whose labels are most in doubt, the surest first: confident learning (Northcutt, Jiang & Chuang 2021).
 
-    How many there are is told by the confident joint: a picture counts as class j where its probability of j is at least the mean
-    of that probability over all pictures labelled j, of several such classes as the most probable one. Which ones they are is
+    How many there are is told by the confident joint: a picture counts as class j where its probability of j is at least the
+    mean of that probability over all pictures labelled j, of several such classes as the most probable one. Which they are is
     told by the margin, over all classes and not for each pair of them as in the paper: on photographs of clothes with a part of
     the labels flipped that has the better precision and recall (benchmarks/flipped_labels.py).
 

@@ -1,15 +1,18 @@
-"""Splits that can't be compared: a class missing from one, other proportions, or too few pictures to tell models apart."""
+"""Splits that can't be compared: a class missing from one, other proportions, too few pictures, a group torn apart."""
 
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Mapping
 
 import numpy as np
+from scipy.special import chdtrc
 
 from unfreeze.data.dataset import Dataset
 from unfreeze.inspection.finding import DataFinding
 
+CODES = ("class-missing-from-split", "splits-differ", "too-few-to-compare", "group-leakage")
 # Two models that far apart should be told apart, at the accuracy that a fine-tuned network may be expected to have.
 POINTS, EXPECTED_ACCURACY = 0.05, 0.9
 _Z = 1.959963984540054  # 95 %
@@ -22,7 +25,7 @@ def find_in_splits(dataset: Dataset) -> list[DataFinding]:
     counts = {split: of_class for split, of_class in dataset.counts().items() if split != "all"}
     if len(counts) < 2:
         return []
-    found = [_missing(counts), _different(counts), _too_small(counts)]
+    found = [_missing(counts), _different(counts), _too_small(counts), _torn_groups(dataset)]
     return [finding for finding in found if finding is not None]
 
 
@@ -32,9 +35,11 @@ def pictures_needed(points: float = POINTS, accuracy: float = EXPECTED_ACCURACY)
 
 
 def _missing(counts: Mapping[str, Mapping[str, int]]) -> DataFinding | None:
-    missing = {
-        label: split for split, of_class in counts.items() for label, count in of_class.items() if not count
-    }  # the last split that lacks it
+    lacking: dict[str, list[str]] = defaultdict(list)
+    for split, of_class in counts.items():
+        for label, count in of_class.items():
+            lacking[label] += [] if count else [split]
+    missing = {label: " and ".join(splits) for label, splits in lacking.items() if splits}
     if not missing:
         return None
     untrained = any(not count for count in counts.get("train", {}).values())
@@ -49,13 +54,14 @@ def _missing(counts: Mapping[str, Mapping[str, int]]) -> DataFinding | None:
 
 
 def _different(counts: Mapping[str, Mapping[str, int]]) -> DataFinding | None:
-    from scipy.stats import chi2_contingency  # late: it takes longer to import than most of what runs before it
-
     table = np.array([list(of_class.values()) for of_class in counts.values()])
     table = table[:, table.sum(axis=0) > 0]
     if min(table.shape) < 2:
         return None
-    statistic, p_value, _, _ = chi2_contingency(table)
+    # Pearson's chi-squared test of homogeneity; scipy.stats has it too, and takes half a second to import.
+    expected = np.outer(table.sum(axis=1), table.sum(axis=0)) / table.sum()
+    statistic = float((np.square(table - expected) / expected).sum())
+    p_value = chdtrc((table.shape[0] - 1) * (table.shape[1] - 1), statistic)
     cramers_v = math.sqrt(statistic / (table.sum() * (min(table.shape) - 1)))
     if p_value >= P_VALUE or cramers_v < CRAMERS_V:
         return None
@@ -94,4 +100,33 @@ def _too_small(counts: Mapping[str, Mapping[str, int]]) -> DataFinding | None:
         measured={f"{split}_pictures": float(pictures) for split, pictures in small.items()},
         thresholds={"pictures": float(needed)},
         advice="Set more pictures aside, or take differences of fewer points for chance.",
+    )
+
+
+def _torn_groups(dataset: Dataset) -> DataFinding | None:
+    members: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    for record in dataset.records:
+        if record.group is not None:
+            members[record.group][record.split or ""].append(record.name)
+    torn = {group: splits for group, splits in members.items() if len(splits) > 1}
+    if not torn:
+        return None
+    first, splits = next(iter(torn.items()))
+    where = " and ".join(f"{len(names)} in {split}" for split, names in splits.items())
+    return DataFinding(
+        code="group-leakage",
+        severity="error",
+        explanation=(
+            f"{len(torn)} of {len(members)} groups are in more than one split (group '{first}': {where} …): what was learned of"
+            " a group is scored on the same group, so scores are too good"
+        ),
+        groups=tuple(tuple(name for names in splits.values() for name in names) for splits in torn.values()),
+        details={
+            name: f"group '{group}', {split}"
+            for group, splits in torn.items()
+            for split, names in splits.items()
+            for name in names
+        },
+        measured={"groups": float(len(torn))},
+        advice="Keep each group in one split, or give the folder unsplit: automatic splits keep groups together.",
     )

@@ -69,6 +69,14 @@ class PhaseCache(Section):
     reason: str
 
 
+class FoundInData(Section):
+    """What was found in the pictures before training; the run's data.json says in which, and what to do."""
+
+    code: str
+    severity: Literal["note", "warning", "error"]
+    explanation: str
+
+
 class PlannedData(Section):
     """The dataset as the plan saw it.
 
@@ -79,6 +87,7 @@ class PlannedData(Section):
         counts: split -> class -> pictures.
         left_out: file -> why it was found and not used.
         decisions: what was decided about this data, in words.
+        findings: what was found in it.
     """
 
     root: str
@@ -87,6 +96,7 @@ class PlannedData(Section):
     counts: dict[str, dict[str, int]]
     left_out: dict[str, str]
     decisions: tuple[str, ...]
+    findings: tuple[FoundInData, ...] = ()
 
 
 class Plan(Section):

@@ -29,12 +29,16 @@ class Data(Section):
         group_by: which pictures belong to one patient, camera or session and stay in one split: `folder:1` (the first folder
             below the class), `name:EXPRESSION` (a regular expression's first group in the file's name) or `column:NAME` (of a
             CSV file); see `grouping`.
+        inspect: what is looked for before training, as `unfreeze inspect` does: `quick` in counts, splits, files, duplicates,
+            and in how pictures reach the network; `full` also in how each picture looks, and labels that the frozen network's
+            features dispute, which takes seconds a thousand pictures the first time; `none` nothing.
     """
 
     validation_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.15
     test_fraction: Fraction = 0.15
     classes: tuple[str, ...] | None = None
     group_by: str | None = None
+    inspect: Literal["quick", "full", "none"] = "quick"
 
     @field_validator("group_by")
     @classmethod

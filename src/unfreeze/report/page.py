@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from unfreeze.diagnosis.finding import Finding
 from unfreeze.files import write_text
+from unfreeze.inspection.finding import DataFinding
 from unfreeze.recipe.plan import Plan
 from unfreeze.report.imbalance import by_class, imbalance_in_words, loss_in_words
+from unfreeze.report.inspection import summarise_finding
 from unfreeze.report.rendering import embedded, render
 from unfreeze.training.history import EpochRecord
 from unfreeze.training.scores import Scores
@@ -21,9 +23,17 @@ def write_page(
     history: Sequence[EpochRecord],
     metrics: dict[str, Any],
     findings: Sequence[Finding],
+    data_findings: Sequence[DataFinding] = (),
+    files: Mapping[str, Path] | None = None,
 ) -> None:
-    """Writes `report.html` from a run's facts and the pictures in its folder. Needs nothing from the network."""
+    """Writes `report.html` from a run's facts and the pictures in its folder. Needs nothing from the network.
+
+    Args:
+        data_findings: what was found in the pictures, of which some are shown.
+        files: where each picture is, by its name.
+    """
     facts = summarise(folder, plan, history, metrics, findings)
+    facts["data_findings"] = [summarise_finding(finding, files or {}) for finding in data_findings]
     write_text(folder / "report.html", render("report.html", facts))
 
 

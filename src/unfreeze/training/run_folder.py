@@ -2,7 +2,7 @@
 
     plan.yaml           what was done, every value resolved, with versions, seed, device and the dataset's fingerprint
     recipe.yaml         what was asked
-    data.json           every picture with its split, every file left out with its reason
+    data.json           every picture with its split, every file left out with its reason, what was found in them
     history.jsonl .csv  one line per epoch
     metrics.json        validation and test scores, best epoch, seconds by part
     predictions.csv     of validation and test: path, split, label, predicted, confidence, a probability per class
@@ -20,7 +20,7 @@ import io
 import json
 import re
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -85,8 +85,8 @@ def read_plan(folder: Path) -> Plan:
         raise RunError(f"{path}: can't be read as a plan ({error})") from None
 
 
-def write_data(folder: Path, dataset: Dataset) -> None:
-    """Writes every picture with its split, and every file left out with its reason."""
+def write_data(folder: Path, dataset: Dataset, findings: Sequence[Mapping[str, Any]]) -> None:
+    """Writes every picture with its split, every file left out with its reason, and what was found in them."""
     write_json(
         folder / DATA,
         {
@@ -94,6 +94,7 @@ def write_data(folder: Path, dataset: Dataset) -> None:
             "fingerprint": dataset.fingerprint,
             "classes": list(dataset.classes),
             "decisions": list(dataset.decisions),
+            "findings": list(findings),
             "left_out": [{"name": file.name, "reason": file.reason} for file in dataset.left_out],
             "pictures": [
                 {"name": record.name, "label": record.label, "split": record.split, "content": record.content}

@@ -1,0 +1,67 @@
+"""What a network and a person's pictures say of each other: inputs that reach it wrongly, labels that its features dispute."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from unfreeze.api.finished import PREDICTION_BATCH
+from unfreeze.data.dataset import Dataset
+from unfreeze.data.load import Loader, load_files
+from unfreeze.data.picture import decoding_threads
+from unfreeze.inspection import inputs
+from unfreeze.inspection.finding import DataFinding
+from unfreeze.inspection.labels import find_in_labels, judgeable
+from unfreeze.recipe.network import HEAD, InputContract
+from unfreeze.recipe.recipe import Augment
+from unfreeze.training.activations import Activations, Place
+from unfreeze.training.backend import Backend
+from unfreeze.training.encoding import as_float32
+
+_T = TypeVar("_T")
+# Of all pictures to train on: enough for the second kind of question of `inspection.inputs`, few enough for a moment.
+_PICTURES_AT_START = 16
+
+
+def check_files(paths: Sequence[Path], contract: InputContract, backend: Backend) -> DataFinding | None:
+    """Whether pictures, prepared as the contract says, reach the network as in its pretraining; None where none can be read."""
+    batches = [batch.images for batch in load_files(paths, contract, PREDICTION_BATCH, decoding_threads(), {})]
+    if not batches:
+        return None
+    values = inputs.of_contract(contract).applied(np.concatenate(batches) / np.float32(255))
+    return inputs.check_inputs(backend.arrivals, values, contract)
+
+
+def find_in_inputs(dataset: Dataset, contract: InputContract, backend: Backend) -> list[DataFinding]:
+    """The likely mistake in how a few of the pictures to train on reach the network; nothing where there is none to be told."""
+    paths = some([record.path for record in dataset.records if record.split in (None, "train")], _PICTURES_AT_START)
+    finding = check_files(paths, contract, backend)
+    return [finding] if finding is not None and finding.code == inputs.MISMATCH else []
+
+
+def find_disputed_labels(dataset: Dataset, contract: InputContract, backend: Backend, place: Place) -> list[DataFinding]:
+    """The labels that the frozen network's features dispute; nothing where fewer than two classes can be judged.
+
+    The features are kept in the cache, where a training finds them. A network whose features can't be had apart from its head
+    isn't asked.
+    """
+    records, identity = judgeable(dataset), backend.identify_prefix(HEAD)
+    if len({record.label for record in records}) < 2 or identity is None:
+        return []
+    whole = replace(dataset, records=tuple(replace(record, split="train") for record in records))
+    loader = Loader(whole, contract, PREDICTION_BATCH, Augment(), threads=decoding_threads())
+    kept = Activations(HEAD, False, identity, loader, backend, place)
+    with contextlib.closing(kept):
+        batches = kept.batches("train", loader.evaluation_views("train"))
+        features = np.concatenate([as_float32(batch.activations[0]) for batch in batches])
+    return find_in_labels(records, features)
+
+
+def some(items: Sequence[_T], count: int) -> list[_T]:
+    """At most so many, evenly from first to last."""
+    return [items[len(items) * place // count] for place in range(count)] if len(items) > count else list(items)
