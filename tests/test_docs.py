@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from unfreeze.inspection.inspection import CODES
 from unfreeze.recipe.read import validate_recipe
 from unfreeze.recipe.recipe import Recipe
 from unfreeze.recipe.strategies import DEFAULT_STAGES, DEFAULT_WEIGHT_DECAY
@@ -51,6 +52,11 @@ def test_every_command_and_option_is_in_the_commands_page(command: str) -> None:
     assert f"unfreeze {command}" in page
     options = set(re.findall(r"--[a-z][a-z-]+", printed.stdout)) - {"--help"}
     assert {option for option in options if option not in page} == set()
+
+
+def test_the_inspection_page_lists_every_code() -> None:
+    page = (ROOT / "docs/inspection.md").read_text(encoding="utf-8")
+    assert {code for code in CODES if f"`{code}`" not in page} == set()
 
 
 def test_links_between_pages_lead_somewhere() -> None:
