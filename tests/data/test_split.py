@@ -17,7 +17,7 @@ steady = settings(max_examples=150, deadline=None, derandomize=True)
 
 def record(number: int, label: str, group: str | None = None, content: str | None = None) -> Record:
     name = f"{number:05d}.png"
-    return Record(Path(name), name, label, None, group, content or str(number), 8, 8, "RGB")
+    return Record(Path(), name, label, None, group, content or str(number), 8, 8, "RGB")
 
 
 def of_counts(counts: dict[str, int]) -> list[Record]:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
-from unfreeze.inspection.labels import find_disputes, out_of_sample_probabilities
+from support.folders import scene, scene_folder
+from unfreeze.data.scan import scan
+from unfreeze.inspection.labels import find_disputes, judgeable, out_of_sample_probabilities
 
 
 def test_a_picture_is_disputed_where_another_class_reaches_its_mean() -> None:
@@ -50,3 +54,14 @@ def test_no_picture_is_judged_by_its_own_copy() -> None:
         return float((out_of_sample_probabilities(features, labels, groups).argmax(axis=1) == labels).mean())
 
     assert right(groups) < 0.7 < 0.85 < right(np.arange(80))
+
+
+def test_a_class_of_copies_of_one_picture_is_not_judged(tmp_path: Path) -> None:
+    scene_folder(tmp_path, {"cat": 3, "dog": 3})
+    (tmp_path / "owl").mkdir()
+    scene(70).save(tmp_path / "owl" / "a.jpg", quality=90)
+    scene(70).resize((200, 150)).save(tmp_path / "owl" / "b.jpg", quality=70)
+    (tmp_path / "yak").mkdir()
+    for name in ("a.jpg", "b.jpg"):
+        scene(71).save(tmp_path / "yak" / name)
+    assert {record.label for record in judgeable(scan(tmp_path))} == {"cat", "dog"}

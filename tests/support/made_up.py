@@ -117,7 +117,7 @@ def dataset_of(**counts: dict[str, int]) -> Dataset:
     """A dataset without files that has these counts: split (or `all` for none) -> class -> pictures."""
     records = [
         Record(
-            path=Path(f"{split}-{label}-{number}.jpg"),
+            folder=Path("pictures"),
             name=f"{split}/{label}/{number}.jpg",
             label=label,
             split=None if split == "all" else split,

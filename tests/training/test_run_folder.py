@@ -31,7 +31,7 @@ CLASSES = ("cat, small", 'the "dog"', "Käfer 鳥")
 
 
 def record(name, label, split):
-    return Record(Path("data", name), name, label, split, None, f"hash of {name}", 8, 6, "RGB")
+    return Record(Path("data"), name, label, split, None, f"hash of {name}", 8, 6, "RGB")
 
 
 DATASET = Dataset(

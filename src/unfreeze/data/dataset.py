@@ -18,7 +18,8 @@ class Record:
     """One readable picture.
 
     Attributes:
-        path: where it is; `name` is the same relative to the dataset's root, with forward slashes.
+        folder: that the name is relative to: the dataset's root, or where its CSV file is.
+        name: the path below it, with forward slashes.
         label: its class, by name.
         split: `train`, `validation` or `test`; None until the dataset is split.
         group: pictures of one group (a patient, a camera) stay in one split; None where no group was given.
@@ -28,7 +29,7 @@ class Record:
         look: how it looks, where that was asked for.
     """
 
-    path: Path
+    folder: Path
     name: str
     label: str
     split: str | None
@@ -42,6 +43,11 @@ class Record:
     turned: bool = False
     thumbnail: bytes = field(default=b"", repr=False)
     look: Look | None = None
+
+    @property
+    def path(self) -> Path:
+        """Where it is; made anew each time, because a million of them fill half a gigabyte."""
+        return self.folder / self.name
 
 
 @dataclass(frozen=True, slots=True)

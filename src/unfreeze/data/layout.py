@@ -30,15 +30,25 @@ _MANIFEST_COLUMNS = ("path", "label", "split", "group")
 class Found:
     """A file that may be a picture, before it is read; the fields are those of `dataset.Record`.
 
-    `inner_folders` are those between the class folder and the file; in a manifest all of its path.
+    `depth` is how many folders of the name come before those of the person's own making: those of split and class.
     """
 
-    path: Path
+    folder: Path
     name: str
     label: str
     split: str | None = None
     group: str | None = None
-    inner_folders: tuple[str, ...] = ()
+    depth: int = 0
+
+    @property
+    def path(self) -> Path:
+        """Where it is."""
+        return self.folder / self.name
+
+    @property
+    def inner_folders(self) -> tuple[str, ...]:
+        """Those between the class folder and the file; in a manifest all of its path."""
+        return PurePosixPath(self.name.replace("\\", "/") if self.depth == 0 else self.name).parent.parts[self.depth :]
 
 
 @dataclass(frozen=True)
@@ -150,8 +160,7 @@ def _read_classes(root: Path, classes: list[tuple[Path, str | None]], parents: l
         for path, reason in _walk(folder):
             name = _name(path, root)
             if reason is None:
-                inner = path.relative_to(folder).parent.parts
-                found.append(Found(path, name, folder.name, split, inner_folders=inner))
+                found.append(Found(root, name, folder.name, split, depth=1 if split is None else 2))
             else:
                 left_out.append(LeftOut(name, reason))
     filled = {file.label for file in found}
@@ -202,8 +211,7 @@ def _manifest_row(path: Path, line: int, row: Mapping[str | None, Any], group_co
     if given and given.lower() not in SPLIT_FOLDERS:
         raise DataError(f"{path}, line {line}: no split '{given}': write one of {', '.join(SPLITS)}, or leave it empty")
     group = (row.get(group_column) or "").strip()
-    inner = PurePosixPath(picture.replace("\\", "/")).parent.parts
-    return Found(path.parent / picture, picture, label, SPLIT_FOLDERS.get(given.lower()), group or None, inner)
+    return Found(path.parent, picture, label, SPLIT_FOLDERS.get(given.lower()), group or None)
 
 
 def _folders(parent: Path) -> list[Path]:

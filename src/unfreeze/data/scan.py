@@ -179,7 +179,7 @@ def _read_one(path: Path, closely: bool) -> Facts:
 
 
 def _record(file: Found, content: str, picture: Examined, look: Look | None) -> Record:
-    return Record(file.path, file.name, file.label, file.split, file.group, content, **picture._asdict(), look=look)
+    return Record(file.folder, file.name, file.label, file.split, file.group, content, **picture._asdict(), look=look)
 
 
 def _check_known(root: Path, classes: tuple[str, ...] | None, present: list[str]) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unfreeze.data.dataset import Dataset, Record
+from unfreeze.inspection.duplicates import find_clusters
 from unfreeze.inspection.finding import DataFinding
 
 CODES = ("disputed-labels",)
@@ -40,7 +41,10 @@ class Dispute:
 
 def judgeable(dataset: Dataset) -> list[Record]:
     """The pictures whose labels can be looked at: those of classes with at least two that differ."""
-    different = Counter(label for label, _ in {(record.label, record.content) for record in dataset.records})
+    numbers = _copies(dataset.records).tolist()
+    different = Counter(
+        label for label, _ in {(one.label, number) for one, number in zip(dataset.records, numbers, strict=True)}
+    )
     return [record for record in dataset.records if different[record.label] >= _FEWEST_OF_CLASS]
 
 
@@ -53,9 +57,7 @@ def find_in_labels(records: Sequence[Record], features: NDArray[np.float32]) -> 
     """
     classes = sorted({record.label for record in records})
     labels = np.array([classes.index(record.label) for record in records], np.int64)
-    contents = {content: number for number, content in enumerate(dict.fromkeys(record.content for record in records))}
-    groups = np.array([contents[record.content] for record in records], np.int64)
-    probabilities = out_of_sample_probabilities(features, labels, groups)
+    probabilities = out_of_sample_probabilities(features, labels, _copies(records))
     right = float((probabilities.argmax(axis=1) == labels).mean())
     disputes = find_disputes(probabilities, labels)
     if not disputes:
@@ -79,6 +81,14 @@ def find_in_labels(records: Sequence[Record], features: NDArray[np.float32]) -> 
             advice="Look at them, the surest first; some will be wrong labels, others just hard. Nothing was changed.",
         )
     ]
+
+
+def _copies(records: Sequence[Record]) -> NDArray[np.int64]:
+    """int64 [N]: the same number for copies of a picture, exact or nearly: one would vouch for the label of another."""
+    numbers = {record.name: number for number, record in enumerate(records)}
+    for cluster in find_clusters(records):
+        numbers |= dict.fromkeys((record.name for record in cluster), numbers[cluster[0].name])
+    return np.array([numbers[record.name] for record in records], np.int64)
 
 
 def out_of_sample_probabilities(
