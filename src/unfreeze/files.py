@@ -32,6 +32,16 @@ def write_bytes(path: Path, content: bytes) -> None:
         raise StorageError(f"{path}: can't be written ({error.strerror or error})") from None
 
 
+def check_folder_of(path: Path) -> None:
+    """Refuses a file that can't be written for want of its folder: before the work, not after.
+
+    Raises:
+        StorageError: there is no such folder.
+    """
+    if not path.parent.is_dir():
+        raise StorageError(f"{path}: can't be written, there is no folder {path.parent}: make it, or name another file")
+
+
 def make_folder(path: Path) -> None:
     """Makes a folder and those above it, if they aren't there.
 

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 import torch
 from numpy.typing import NDArray
 from torch import nn
@@ -35,6 +36,12 @@ class InTorch(nn.Module):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         return self.norm(2 * self.norm(self.stem(images)))
+
+
+class _OnlySide32(nn.Module):
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        assert images.shape[-1] == 32, "only 32 pixels"
+        return images
 
 
 class InKeras(keras.Model):
@@ -98,11 +105,11 @@ def test_both_frameworks_see_the_same(in_torch: InTorch, batches: list[NDArray[n
             np.testing.assert_allclose(getattr(one, name), getattr(other, name), rtol=1e-4, atol=1e-6)
 
 
-def test_only_as_many_layers_as_asked_for_are_computed(in_torch: InTorch, batches: list[NDArray[np.float32]]) -> None:
+def test_after_the_first_layer_no_more_is_computed(in_torch: InTorch, batches: list[NDArray[np.float32]]) -> None:
     in_torch.norm.forward = None  # type: ignore[method-assign, assignment]  # whoever calls it fails
     tensors = [torch.from_numpy(batch).permute(0, 3, 1, 2) for batch in batches]
-    assert [layer.layer for layer in arrivals_in_torch(in_torch, tensors, 1)] == ["stem.1"]
-    assert len(arrivals_in_keras(InKeras(InTorch()), batches, 1)) == 1
+    assert [layer.layer for layer in arrivals_in_torch(in_torch, tensors, first_only=True)] == ["stem.1"]
+    assert len(arrivals_in_keras(InKeras(InTorch()), batches, first_only=True)) == 1
 
 
 def test_looking_changes_nothing_in_torch(in_torch: InTorch, batches: list[NDArray[np.float32]]) -> None:
@@ -116,12 +123,68 @@ def test_looking_changes_nothing_in_torch(in_torch: InTorch, batches: list[NDArr
     assert all(parameter.grad is None for parameter in in_torch.parameters())
 
 
+def test_a_module_that_merges_its_weights_in_eval_is_not_asked_to(in_torch: InTorch) -> None:
+    class Merging(nn.Linear):  # as loralib's layers
+        def train(self, mode: bool = True) -> Merging:
+            self.weight.data += 1 if self.training and not mode else 0
+            return super().train(mode)
+
+    model = nn.Sequential(in_torch, nn.Flatten(), Merging(4 * 6 * 6, 2)).train()
+    before = model[2].weight.detach().clone()
+    unfreeze.torch.check_inputs(model, [torch.rand(8, 3, 8, 8)])
+    assert (torch.equal(model[2].weight, before), model[2].training) == (True, True)
+
+
+def test_the_network_is_given_no_larger_batches_than_the_loader_gives() -> None:
+    seen = []
+
+    class Counting(InTorch):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            seen.append(len(images))
+            return super().forward(images)
+
+    unfreeze.torch.check_inputs(Counting(), _loader(np.random.rand(32, 8, 8, 3)))
+    assert max(seen) == 3
+
+
 def test_looking_changes_nothing_in_keras(in_torch: InTorch, batches: list[NDArray[np.float32]]) -> None:
     model = InKeras(in_torch)
     before = [weight.numpy().copy() for weight in model.weights]
     unfreeze.tensorflow.check_inputs(model, [(batches[0], None)])
     assert all(np.array_equal(one, weight.numpy()) for one, weight in zip(before, model.weights, strict=True))
     assert "call" not in vars(model.norm)
+    own = model.norm.call = lambda values, training=False: values
+    unfreeze.tensorflow.check_inputs(model, [(batches[0], None)])
+    assert vars(model.norm)["call"] is own
+
+
+def test_a_keras_model_whose_call_is_a_tf_function_is_heard_too(
+    in_torch: InTorch, batches: list[NDArray[np.float32]]
+) -> None:
+    plain = InKeras(in_torch)
+
+    class Compiled(keras.Model):
+        @tf.function
+        def call(self, images: Any) -> Any:
+            return plain(images)
+
+    compiled = Compiled()
+    compiled.inner = plain
+    compiled(batches[0])  # traced before
+    for one, other in zip(arrivals_in_keras(compiled, batches), arrivals_in_keras(plain, batches), strict=True):
+        np.testing.assert_allclose(one.mean, other.mean, rtol=1e-6)
+    assert not tf.config.functions_run_eagerly()
+
+
+def test_a_keras_failure_gives_its_reason_and_not_kerass_header(
+    in_torch: InTorch, batches: list[NDArray[np.float32]]
+) -> None:
+    class Failing(keras.Model):
+        def call(self, images: Any) -> Any:
+            return images.pixels
+
+    with pytest.raises(ModelError, match=r"5 × 8 × 8 × 3: .*has no attribute 'pixels'$"):
+        arrivals_in_keras(Failing(), batches)
 
 
 @pytest.mark.parametrize("received", CONVENTIONS)
@@ -163,6 +226,12 @@ def test_axes_in_the_other_order_are_named(in_torch: InTorch) -> None:
         ([np.zeros((4, 1, 8, 8))], "received 4 × 1 × 8 × 8"),
         ([np.zeros((3, 8, 8))], "received 3 × 8 × 8"),
         ([np.full((4, 3, 8, 8), np.nan)], "aren't finite"),
+        ([np.zeros((0, 3, 8, 8))], "received 0 × 3 × 8 × 8"),
+        ([[]], "no batches of pictures: list index out of range"),
+        ([{"label": [1, 2]}], "received 0"),
+        ("photos/", "the loader fails"),
+        ([([torch.zeros(4, 3, 8, 8)] * 2, torch.zeros(4))], "the loader fails"),
+        (5, "'int' object is not iterable"),
     ],
 )
 def test_what_is_no_batch_of_pictures_is_refused(in_torch: InTorch, batches: list[Any], words: str) -> None:
@@ -170,11 +239,26 @@ def test_what_is_no_batch_of_pictures_is_refused(in_torch: InTorch, batches: lis
         unfreeze.torch.check_inputs(in_torch, batches)
 
 
+def test_a_batch_may_be_a_dictionary(in_torch: InTorch, batches: list[NDArray[np.float32]]) -> None:
+    images = torch.from_numpy(batches[0]).permute(0, 3, 1, 2)
+    found = unfreeze.torch.check_inputs(in_torch, [{"label": torch.zeros(5), "pixel_values": images}])
+    assert found == unfreeze.torch.check_inputs(in_torch, [images])
+
+
+def test_no_pictures_are_refused(in_torch: InTorch) -> None:
+    with pytest.raises(DataError, match="pictures: 0 won't do"):
+        unfreeze.torch.check_inputs(in_torch, [torch.zeros(4, 3, 8, 8)], pictures=0)
+
+
 def test_what_is_no_model_or_fails_is_refused(in_torch: InTorch) -> None:
     with pytest.raises(ModelError, match=r"a torch.nn.Module is needed, received str"):
         unfreeze.torch.check_inputs("resnet50", [])
-    with pytest.raises(ModelError, match="doesn't take pictures 8 × 3 × 2 × 2"):
+    with pytest.raises(ModelError, match="doesn't take pictures 4 × 3 × 2 × 2"):
         unfreeze.torch.check_inputs(in_torch, [np.random.rand(4, 3, 2, 2)])
+    with pytest.raises(ModelError, match="give the model it was made from"):
+        unfreeze.torch.check_inputs(nn.Sequential(torch.jit.ScriptModule()), [])
+    with pytest.raises(ModelError, match="4 × 3 × 8 × 8: only 32 pixels"):
+        unfreeze.torch.check_inputs(nn.Sequential(_OnlySide32()), [np.random.rand(4, 3, 8, 8)])
     with pytest.raises(ModelError, match=r"a keras.Model is needed"):
         unfreeze.tensorflow.check_inputs(in_torch, [])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,8 @@ def expecting(monkeypatch: pytest.MonkeyPatch):
         convention = next(convention for convention in EXPECTED if convention.name == name)
         remembered = convention.applied(natural_pictures(16, 16))
 
-        def arrivals(self, values: NDArray[np.float32], first: int | None = None) -> list[Arrival]:
+        def arrivals(self, batches: Iterable[NDArray[np.float32]], first_only: bool) -> list[Arrival]:
+            values = np.concatenate(list(batches))
             moments = [(pixels.mean((0, 1, 2)), pixels.var((0, 1, 2))) for pixels in (values, remembered)]
             return [Arrival("norm", *moments[0], *moments[1])]
 
@@ -63,6 +65,11 @@ def test_a_run_is_a_model_too(unfreeze: Command, run: Path, photos: Path, expect
     expecting("-1-1")
     assert unfreeze("check-inputs", run, photos)[0] == 0
     assert api.check_inputs(run, photos, pictures=4).code == "inputs-fit"
+
+
+def test_a_run_is_checked_as_it_was_trained(unfreeze: Command, run: Path, photos: Path) -> None:
+    status, _, error = unfreeze("check-inputs", run, photos, "--side", 64, "--weights", "none")
+    assert (status, "input.side_px, weights: a run is checked as it was trained" in error) == (2, True)
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ def test_what_was_found_is_said_with_what_to_do(unfreeze: Command, unequal: Path
     status, out, err = unfreeze("inspect", unequal)
     assert (status, err) == (0, "")
     assert "imbalance (warning): 'common' has 11.0 times the training pictures of 'rare'" in out
-    assert "try --set imbalance.class_weights=balanced" in out
+    assert "when training: --set imbalance.class_weights=balanced" in out
 
 
 def test_the_same_as_json(unfreeze: Command, unequal: Path) -> None:
@@ -106,3 +106,46 @@ def test_how_much_a_training_looks_for_can_be_set(
     assert unfreeze("train", disputed, *arguments)[0] == 0
     codes = {finding.code for finding in api.open_run(out).data_findings}
     assert (codes & {"duplicates", "disputed-labels"}, bool(codes)) == (found, bool(found))
+
+
+def test_empty_splits_and_classes_are_errors(unfreeze: Command, tmp_path: Path) -> None:
+    photos = split_folder(
+        tmp_path / "photos", {"train": {"cat": 12, "dog": 12, "owl": 0}, "val": {"cat": 0, "dog": 0}}, (300, 260)
+    )
+    (photos / "train" / "owl" / "a.jpg").write_bytes(b"")
+    (photos / "test").mkdir()
+    status, out, _ = unfreeze("inspect", photos, "--json", "--fail-on", "empty-class,empty-split")
+    found = {finding["code"]: set(finding["details"]) for finding in json.loads(out)["findings"]}
+    assert status == 3
+    assert found["empty-split"] == {"validation", "test"}
+    assert found["empty-class"] == {"owl"}
+    assert "empty-split (error): no readable picture in validation and test" in unfreeze("inspect", photos)[1]
+
+
+def test_one_class_is_an_error(unfreeze: Command, tmp_path: Path) -> None:
+    photos = class_folder(tmp_path / "photos", {"cat": 12}, (300, 260))
+    assert "one-class (error): one class only ('cat')" in unfreeze("inspect", photos)[1]
+
+
+def test_a_page_is_not_written_after_all_the_work_into_a_folder_that_is_not_there(unfreeze: Command, unequal: Path) -> None:
+    status, _, err = unfreeze("inspect", unequal, "--to", unequal / "nowhere" / "page.html")
+    assert status == 2
+    assert "nowhere" in err
+    assert not (unequal / "nowhere").exists()
+
+
+def test_very_many_files_left_out_do_not_make_a_huge_page(unfreeze: Command, unequal: Path, tmp_path: Path) -> None:
+    for number in range(1200):
+        (unequal / f"stray {number:04d}.txt").touch()
+    page = tmp_path / "page.html"
+    assert unfreeze("inspect", unequal, "--to", page)[0] == 0
+    text = page.read_text(encoding="utf-8")
+    assert "stray 0199.txt" in text
+    assert "stray 0200.txt" not in text
+    assert "and 1000 more" in text
+
+
+def test_what_could_not_be_asked_about_labels_is_said(unfreeze: Command, tmp_path: Path) -> None:
+    photos = class_folder(tmp_path / "photos", {"cat": 12, "dog": 1}, (40, 40))
+    out = unfreeze("inspect", photos, *NUMPY)[1]
+    assert "labels-unknown (note): labels weren't looked at: fewer than two classes have two pictures that differ" in out

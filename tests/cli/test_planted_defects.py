@@ -15,10 +15,13 @@ from unfreeze.inspection.inspection import CODES
 
 COUNTS = {
     **{"train/cat": 60, "train/dog": 12, "train/owl": 4, "train/yak": 12},
-    **{"val/cat": 6, "val/dog": 30, "val/owl": 2, "val/yak": 0},
+    **{"val/cat": 6, "val/dog": 30, "val/owl": 2, "val/yak": 0, "train/void": 0, "test/cat": 0},
 }
-# They need a network, or a folder of grey pictures: tests/cli/test_inspect.py, tests/inspection/test_files.py.
-ELSEWHERE = {"disputed-labels", "inputs-fit", "inputs-mismatch", "inputs-unknown", "colour-among-grey"}
+# They need a network, or another folder: test_inspect.py and test_check_inputs.py here, tests/inspection.
+ELSEWHERE = {
+    *("disputed-labels", "labels-unknown", "inputs-fit", "inputs-mismatch", "inputs-unknown"),
+    *("one-class", "colour-among-grey", "same-scene"),
+}
 TURNED = 0x0112, 6
 Planted = dict[str, set[str]]
 
@@ -41,6 +44,8 @@ def test_every_planted_defect_is_found_and_none_invented(
     of_classes = {finding["code"]: set(finding["details"]) for finding in findings if not finding["groups"]}
     assert of_classes == {
         "imbalance": set(),
+        "empty-class": {"void"},
+        "empty-split": {"test"},
         "few-to-learn": {"owl"},
         "few-to-validate": {"owl"},
         "class-missing-from-split": {"yak"},
@@ -64,6 +69,7 @@ def plant_files(root: Path) -> Planted:
     (cat / "nothing.jpg").write_bytes(b"")
     (cat / "words.png").write_bytes(b"no picture")
     (cat / "gone.jpg").symlink_to(root / "nowhere.jpg")
+    (cat / "more").symlink_to(root / "val" / "cat", target_is_directory=True)
     scene(900).save(cat / "cut.jpg", quality=90)
     (cat / "cut.jpg").write_bytes((cat / "cut.jpg").read_bytes()[:-900])
     scene(901).save(cat / "flipped.png")
@@ -82,13 +88,14 @@ def plant_files(root: Path) -> Planted:
     scene(909).convert("CMYK").save(cat / "print.jpg", quality=95)
     Image.fromarray(np.asarray(scene(910).convert("L"), np.uint16) * 257).save(cat / "deep.png")
     scene(911).convert("P").save(cat / "palette.png")
-    scene(912).convert("RGBA").save(cat / "through.png")
+    Image.merge("RGBA", (*scene(912).split(), Image.linear_gradient("L").resize((320, 240)))).save(cat / "through.png")
     scene(913).convert("L").save(cat / "grey.jpg", quality=90)
     return {
         "unused-file": {"read me.txt"},
         "empty-file": {"train/cat/nothing.jpg"},
         "not-a-picture": {"train/cat/words.png"},
         "unreadable": {"train/cat/gone.jpg"},
+        "linked-folder": {"train/cat/more"},
         "truncated": {"train/cat/cut.jpg"},
         "damaged": {"train/cat/flipped.png"},
         "too-large": {"train/cat/huge.jpg"},

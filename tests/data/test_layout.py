@@ -89,8 +89,8 @@ class TestClassFolders:
         # `self.png` is left to the reading, which gives the system's reason.
         assert [file.name for file in layout.found] == ["cat/000.png", "cat/self.png"]
         assert set(layout.left_out) == {
-            LeftOut("cat/loop", "a link to a folder"),
-            LeftOut("all", "a link to a folder that it lies in"),
+            LeftOut("cat/loop", "a link to a folder", "linked-folder"),
+            LeftOut("all", "a link to a folder that it lies in", "linked-folder"),
             LeftOut("self", "not inside a class folder"),
         }
 
@@ -229,10 +229,6 @@ class TestManifest:
             (
                 "path,lable",
                 "its columns are path, lable; a manifest has path,label and may have split,group. Did you mean 'label'?",
-            ),
-            (
-                "path,label,spilt",
-                "its columns are path, label, spilt; a manifest has path,label and may have split,group. Did you mean 'split'?",
             ),
             ("path;label", "its columns are path;label; a manifest has path,label and may have split,group."),
             ("", "its columns are none; a manifest has path,label and may have split,group."),

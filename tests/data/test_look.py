@@ -28,10 +28,12 @@ def test_of_two_levels() -> None:
 
 def test_few_pixels_count_for_nothing() -> None:
     levels = np.full((100, 100), 20)
-    levels[:1, :15] = 255  # 0.15 %
+    levels[:1, :4] = 255  # 0.04 %
     assert look_at(grey(levels)).spread < 0.01
-    levels[:2] = 255  # 2 %
+    levels[:1, :15] = 255  # 0.15 %
     assert look_at(grey(levels)).spread > 0.9
+    assert look_at(grey(levels)).brightest < 0.1
+    levels[:2] = 255  # 2 %
     assert look_at(grey(levels)).brightest > 0.9
     levels[:6] = 0
     assert look_at(grey(levels)).darkest < 0.01
@@ -44,6 +46,14 @@ def test_a_slope_has_no_edge() -> None:
 def test_too_small_for_edges() -> None:
     assert look_at(grey(np.eye(31) * 255)).sharpness is None
     assert look_at(grey(np.eye(32) * 255)).sharpness is not None
+
+
+def test_too_empty_for_edges() -> None:
+    levels = np.zeros((200, 200))
+    levels[40:45, 50:55] = levels[140:145, 90:95] = 200  # sharp, and no neighbours differ in 99.9 % of the picture
+    assert look_at(grey(levels)).sharpness is None
+    levels[20:180:20] = 200
+    assert look_at(grey(levels)).sharpness == pytest.approx(1, abs=0.01)
 
 
 def test_sharpness_falls_with_blur_and_not_with_contrast() -> None:

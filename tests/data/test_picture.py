@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import re
 import struct
@@ -14,12 +15,12 @@ from typing import Any
 import numpy as np
 import pytest
 import simplejpeg
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
-from support.folders import noisy_pixels, write_picture
+from support.folders import noisy_pixels, scene, write_picture
 from unfreeze.data import picture
 from unfreeze.data.picture import decode_pixels, examine, read_pixels
-from unfreeze.errors import DataError
+from unfreeze.errors import DataError, PictureError
 
 SIZE = (7, 5)
 PIXELS = noisy_pixels((120, 100, 80), SIZE, seed=3)
@@ -206,6 +207,15 @@ def test_every_exif_orientation_of_a_jpeg(orientation: int) -> None:
     assert examine(content, "x")[:2] == (48, 32)
 
 
+@pytest.mark.parametrize("orientation", [0, 1, 9, 65535])
+def test_orientations_that_turn_nothing(orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    assert not examine(encoded(Image.fromarray(PIXELS), "JPEG", exif=exif), "x").turned
+    exif[0x0112] = 8
+    assert examine(encoded(Image.fromarray(PIXELS), "JPEG", exif=exif), "x").turned
+
+
 def test_exif_orientation_of_a_jpeg() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -352,6 +362,60 @@ def test_examine_gives_size_and_colour_mode_of_the_file() -> None:
         assert examine(encoded(Image.new(mode, (70, 51)), "JPEG"), "x")[:3] == (70, 51, mode)
 
 
+@pytest.mark.parametrize(
+    ("mode", "shade", "saving", "expected"),
+    [
+        ("RGBA", (1, 2, 3, 255), {}, "RGB"),
+        ("RGBA", (1, 2, 3, 254), {}, "RGB+alpha"),
+        ("LA", (1, 255), {}, "L"),
+        ("LA", (1, 0), {}, "L+alpha"),
+        ("RGB", (1, 2, 3), {"transparency": (3, 2, 1)}, "RGB"),
+        ("RGB", (1, 2, 3), {"transparency": (1, 2, 3)}, "RGB+alpha"),
+        ("L", 7, {"transparency": 7}, "L+alpha"),
+        ("P", 0, {"transparency": bytes([254])}, "P+alpha"),
+        ("P", 0, {"transparency": bytes([255, 0])}, "P"),
+        ("I;16", 300, {"transparency": 301}, "I;16"),
+        ("I;16", 300, {"transparency": 300}, "I;16+alpha"),
+    ],
+)
+def test_alpha_is_told_where_something_is_transparent(mode: str, shade: Any, saving: dict[str, Any], expected: str) -> None:
+    assert examine(encoded(Image.new(mode, SIZE, shade), "PNG", **saving), "x").mode == expected
+
+
+def deep_png(values: np.ndarray) -> bytes:
+    """uint16 [height, width, 2, 3 or 4] as a PNG of 16 bits a channel, which Pillow doesn't write."""
+    height, width, channels = values.shape
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
+    return _png(width, height, 16, {2: 4, 3: 2, 4: 6}[channels], rows)
+
+
+@pytest.mark.parametrize(
+    ("shade", "expected"),
+    [
+        ((25700, 0, 65535), "RGB;16"),
+        ((25700, 0, 65535, 65535), "RGB;16"),
+        ((25700, 0, 65535, 9), "RGB;16+alpha"),
+        ((25700, 65535), "RGB;16"),
+    ],
+)
+def test_sixteen_bit_colour_of_a_png_is_told(shade: tuple[int, ...], expected: str) -> None:
+    assert examine(deep_png(np.full((5, 7, len(shade)), shade, np.uint16)), "x")[:3] == (*SIZE, expected)
+
+
+@pytest.mark.parametrize("mark", [b"II", b"MM"])
+@pytest.mark.parametrize("compression", [1, 8])
+def test_sixteen_bit_colour_of_a_tiff_is_told(mark: bytes, compression: int) -> None:
+    strip = bytes(7 * 5 * 6)
+    if compression == 8:
+        strip = zlib.compress(strip)
+    start = mark + struct.pack("<HI" if mark == b"II" else ">HI", 42, 8)
+    tags = TiffImagePlugin.ImageFileDirectory_v2(start)
+    size = {256: 7, 257: 5, 278: 5, 279: len(strip)}
+    for tag, value in (size | {258: (16, 16, 16), 259: compression, 262: 2, 273: 0, 277: 3}).items():
+        tags[tag] = value
+    assert examine(start + tags.tobytes(8) + strip, "x")[:3] == (*SIZE, "RGB;16")
+
+
 NOISE = Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 40, 3)).astype(np.uint8))
 
 
@@ -373,7 +437,8 @@ def read_alike(content: bytes) -> None:
                 read(content, "x")
     else:
         assert (decode_pixels(content, "x") == expected).all()
-        assert examine(content, "x")[:2] == expected.shape[1::-1]
+        with contextlib.suppress(PictureError):  # it asks for more
+            assert examine(content, "x")[:2] == expected.shape[1::-1]
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
@@ -389,6 +454,44 @@ def test_damaged_jpegs_are_what_pillow_makes_of_them(saving: dict[str, Any]) -> 
     for length in (*generator.integers(2, len(content), 30), *(len(content) - few for few in range(1, 8))):
         read_alike(content[:length])
     read_alike(content + b"more after the end")
+
+
+def holed(content: bytes, how: str) -> bytes:
+    """A JPEG without some of its pixels, but with its end."""
+    half, end = len(content) // 2, content[-2:]
+    return {
+        "first half": content[:half] + end,
+        "zeros": content[:half] + bytes(half - 2) + end,
+        "hole": content[:half] + content[half + 1500 :],
+    }[how]
+
+
+@pytest.mark.parametrize("how", ["first half", "zeros", "hole"])
+@pytest.mark.parametrize("saving", [{}, {"progressive": True}, {"restart_marker_rows": 1}], ids=str)
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+def test_a_jpeg_that_lacks_pixels_is_found(mode: str, saving: dict[str, Any], how: str) -> None:
+    content = holed(encoded(scene(1).convert(mode), "JPEG", quality=90, **saving), how)
+    with pytest.raises(PictureError, match=r"^x: damaged or truncated \(.+\)$") as caught:
+        examine(content, "x")
+    assert caught.value.kind == "damaged"
+
+
+@pytest.mark.parametrize("saving", [{}, {"progressive": True}, {"restart_marker_rows": 1}], ids=str)
+def test_a_jpeg_with_more_in_it_than_needed_is_good(saving: dict[str, Any]) -> None:
+    content = encoded(scene(1), "JPEG", quality=90, **saving)
+    end = content[-2:]
+    for good in (content + b"more", content + bytes(999), content + content, content[:-2] + bytes(900) + end):
+        assert examine(good, "x") == examine(content, "x")
+
+
+@pytest.mark.parametrize("part", [0.5, 0.9])
+def test_a_cut_animation(part: float) -> None:
+    frames = [scene(seed, (80, 80)) for seed in (1, 2, 3)]
+    content = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])
+    assert examine(content, "x").frames == examine(content + b"more", "x").frames == 3
+    with pytest.raises(PictureError) as caught:
+        examine(content[: int(part * len(content))], "x")
+    assert caught.value.kind == "truncated"
 
 
 def test_corrupted_png() -> None:
@@ -413,17 +516,18 @@ def test_not_a_picture_of_these_formats(content: bytes) -> None:
     assert str(caught.value) == "x: not a picture in a format that can be read (JPEG, PNG, WEBP, BMP, TIFF, GIF)"
 
 
-def _png_that_claims(width: int, height: int) -> bytes:
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0))
-    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+
+def _png(width: int, height: int, depth: int, kind: int, rows: bytes) -> bytes:
+    header = _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, kind, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + _chunk(b"IDAT", zlib.compress(rows)) + _chunk(b"IEND", b"")
 
 
 def test_decompression_bomb_is_refused_unopened() -> None:
     with pytest.raises(DataError, match=r"^x: more pixels than the limit of 178956970 pixels; UNFREEZE_MAX_PIXELS raises it$"):
-        decode(_png_that_claims(20_000, 20_000), "x")
+        decode(_png(20_000, 20_000, 1, 0, b""), "x")
 
 
 def test_limit_of_pixels(monkeypatch: pytest.MonkeyPatch) -> None:

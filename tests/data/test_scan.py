@@ -189,6 +189,14 @@ class TestConflicts:
         assert splits["cat/001.png"] == splits["dog/copy.png"]
 
 
+def test_columns_that_nothing_is_read_from_are_named(tmp_path: Path) -> None:
+    for number, label in enumerate(("cat", "dog")):
+        write_picture(tmp_path / f"{label}.png", seed=number)
+    rows = [{"path": f"{label}.png", "label": label, "spilt": "train", "age": "7"} for label in ("cat", "dog")]
+    (decision,) = scan(manifest(tmp_path / "m.csv", rows)).decisions
+    assert decision == "columns that nothing was read from: spilt, age. Did you mean 'split'?"
+
+
 class TestSplits:
     def test_class_folders_are_split_by_class(self, tmp_path: Path) -> None:
         dataset = trained(class_folder(tmp_path, {"cat": 20, "dog": 40}), Data(test_fraction=0.1), seed=5)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from support.folders import scene_folder
+from support.still_camera import LABELS, camera_picture
 from unfreeze.data.scan import scan, scan_for_training
 from unfreeze.inspection.duplicates import find_duplicates
 from unfreeze.inspection.finding import DataFinding
@@ -79,3 +81,52 @@ def test_automatic_splits_keep_copies_together(tmp_path: Path) -> None:
         dataset = scan_for_training(tmp_path, Data(), seed)
         assert {finding.code for finding in find_duplicates(dataset)} == {"duplicates"}
         assert dataset.splits == ("train", "validation", "test")
+
+
+@pytest.fixture
+def still(tmp_path: Path) -> Path:
+    """What a camera that stands still sees: an object on a hundredth of the picture, whose shape is the class."""
+    generator = np.random.default_rng(0)
+    for label in LABELS:
+        (tmp_path / label).mkdir()
+        for number in range(15):
+            camera_picture(label, 0.01, generator).save(tmp_path / label / f"{number:03d}.png")
+    return tmp_path
+
+
+def test_one_scene_is_a_note(still: Path) -> None:
+    (finding,) = found(still).values()
+    assert (finding.code, finding.severity) == ("same-scene", "note")
+    assert {name[0] for name in finding.pictures} == {"a", "b"}
+    assert finding.measured == {"clusters": len(finding.groups), "pictures": len(finding.pictures)}
+
+
+def test_copies_in_a_scene_are_told_by_their_bytes(still: Path) -> None:
+    shutil.copy(still / "a/003.png", still / "b/copy.png")
+    findings = found(still)
+    assert set(findings) == {"label-conflict", "same-scene"}
+    assert findings["label-conflict"].groups == (("a/003.png", "b/copy.png"),)
+
+
+def test_one_scene_is_split_as_other_pictures_are(still: Path) -> None:
+    for seed in range(3):
+        dataset = scan_for_training(still, Data(), seed)
+        assert dataset.counts() == {
+            "train": {"a": 11, "b": 11},
+            "validation": {"a": 2, "b": 2},
+            "test": {"a": 2, "b": 2},
+        }
+
+
+def test_scenes_that_are_a_part_of_their_classes_stay_in_one_split(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    scene_folder(tmp_path, {label: 12 for label in LABELS})
+    for label in LABELS:
+        for number in range(5):
+            camera_picture(label, 0.01, generator, place=50).save(tmp_path / label / f"camera {number}.png")
+    for seed in range(3):
+        dataset = scan_for_training(tmp_path, Data(), seed)
+        (finding,) = find_duplicates(dataset)
+        splits = {record.name: record.split for record in dataset.records}
+        assert finding.code == "same-scene"
+        assert all(len({splits[name] for name in scene}) == 1 for scene in finding.groups)

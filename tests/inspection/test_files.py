@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -49,16 +51,27 @@ def cut(format: str, **saving: object) -> bytes:
     return content[: len(content) * 2 // 3]
 
 
+def moving(format: str) -> bytes:
+    return saved(FRAMES[0], format, save_all=True, append_images=FRAMES[1:])
+
+
 def flipped(format: str) -> bytes:
     content = bytearray(saved(SCENE, format))
     content[len(content) // 2 : len(content) // 2 + 40] = bytes(40)
     return bytes(content)
 
 
-def turned() -> bytes:
+def turned(orientation: int = 6) -> bytes:
     exif = Image.Exif()
-    exif[0x0112] = 6
+    exif[0x0112] = orientation
     return saved(SCENE, "JPEG", exif=exif)
+
+
+def see_through(opacity: int) -> Image.Image:
+    """The scene with one corner as opaque as that."""
+    image = SCENE.convert("RGBA")
+    image.putpixel((0, 0), (9, 9, 9, opacity))
+    return image
 
 
 @pytest.mark.parametrize(
@@ -75,21 +88,24 @@ def turned() -> bytes:
         ("cut.bmp", lambda: cut("BMP"), "truncated", "damaged or truncated"),
         ("cut.tif", lambda: cut("TIFF"), "truncated", "damaged or truncated"),
         ("head.jpg", lambda: saved(SCENE, "JPEG")[:100], "truncated", "damaged or truncated"),
+        ("half.jpg", lambda: cut("JPEG") + b"\xff\xd9", "damaged", "premature end of data"),
+        ("cut animation.gif", lambda: moving("GIF")[:-9000], "truncated", "damaged or truncated"),
         ("flipped.png", lambda: flipped("PNG"), "damaged", "damaged or truncated"),
         ("really.jpg", lambda: saved(SCENE, "PNG"), "wrong-extension", "named .jpg, is PNG"),
+        ("really.heic", lambda: saved(SCENE, "JPEG"), "wrong-extension", "named .heic, is JPEG"),
         ("really.png", lambda: saved(SCENE, "WEBP"), "wrong-extension", "named .png, is WEBP"),
-        ("moving.gif", lambda: saved(FRAMES[0], "GIF", save_all=True, append_images=FRAMES[1:]), "animated", "3 frames"),
-        ("moving.webp", lambda: saved(FRAMES[0], "WEBP", save_all=True, append_images=FRAMES[1:]), "animated", "3 frames"),
-        ("moving.png", lambda: saved(FRAMES[0], "PNG", save_all=True, append_images=FRAMES[1:]), "animated", "3 frames"),
-        ("pages.tif", lambda: saved(FRAMES[0], "TIFF", save_all=True, append_images=FRAMES[1:]), "animated", "3 frames"),
+        ("moving.gif", lambda: moving("GIF"), "animated", "3 frames"),
+        ("moving.webp", lambda: moving("WEBP"), "animated", "3 frames"),
+        ("moving.png", lambda: moving("PNG"), "animated", "3 frames"),
+        ("pages.tif", lambda: moving("TIFF"), "animated", "3 frames"),
         ("turned.jpg", turned, "exif-turned", "240 × 320 when upright"),
         ("tiny.png", lambda: saved(scene(1, (31, 40)), "PNG"), "tiny", "31 × 40 pixels"),
         ("long.png", lambda: saved(scene(1, (400, 130)), "PNG"), "extreme-aspect", "400 × 130 pixels"),
         ("tall.png", lambda: saved(scene(1, (70, 250)), "PNG"), "extreme-aspect", "70 × 250 pixels"),
         ("print.jpg", lambda: saved(SCENE.convert("CMYK"), "JPEG"), "cmyk", "colour mode CMYK"),
         ("palette.png", lambda: saved(SCENE.convert("P"), "PNG"), "palette", "colour mode P"),
-        ("through.png", lambda: saved(SCENE.convert("RGBA"), "PNG"), "transparency", "colour mode RGBA"),
-        ("hole.png", lambda: saved(SCENE, "PNG", transparency=(0, 0, 0)), "transparency", "colour mode RGB+alpha"),
+        ("through.png", lambda: saved(see_through(254), "PNG"), "transparency", "colour mode RGB+alpha"),
+        ("hole.png", lambda: saved(SCENE, "PNG", transparency=SCENE.getpixel((0, 0))), "transparency", "colour mode RGB+alpha"),
         ("grey.jpg", lambda: saved(SCENE.convert("L"), "JPEG"), "grey-among-colour", "colour mode L"),
         ("grey too.jpg", lambda: saved(SCENE.convert("L").convert("RGB"), "JPEG"), "grey-among-colour", "colour mode RGB"),
     ],
@@ -101,6 +117,41 @@ def test_planted(clean: Path, name: str, make: Callable[[], bytes], code: str, s
     assert finding.pictures == (f"dog/{name}",)
     assert said in finding.details[f"dog/{name}"]
     assert finding.measured == {"files": 1.0}
+    assert re.match(r"1 file (is|has|holds|stores|ends|must) ", finding.explanation)
+
+
+@pytest.mark.parametrize(
+    ("name", "make"),
+    [
+        ("IMG_2024.06.00", lambda: saved(SCENE, "JPEG")),
+        ("patient 7.left", lambda: saved(SCENE, "PNG")),
+        ("shot.JPG", lambda: saved(SCENE, "JPEG")),
+        ("opaque.png", lambda: saved(see_through(255), "PNG")),
+        ("no hole.png", lambda: saved(SCENE, "PNG", transparency=(0, 0, 0))),
+        ("unturned.jpg", lambda: turned(0)),
+        ("turned by nonsense.jpg", lambda: turned(9)),
+        ("padded.jpg", lambda: saved(SCENE, "JPEG")[:-2] + bytes(40) + b"\xff\xd9" + b"a camera's own data"),
+    ],
+)
+def test_nothing_is_invented(clean: Path, name: str, make: Callable[[], bytes]) -> None:
+    (clean / "dog" / name).write_bytes(make())
+    assert found(clean) == {}
+
+
+@pytest.mark.parametrize(
+    ("mode", "codes"),
+    [
+        ("RGB;16", {"high-bit-depth"}),
+        ("F", {"high-bit-depth"}),
+        ("CMYK;16", {"cmyk", "high-bit-depth"}),
+        ("RGB;16+alpha", {"high-bit-depth", "transparency"}),
+        ("P+alpha", {"palette", "transparency"}),
+    ],
+)
+def test_modes(clean: Path, mode: str, codes: set[str]) -> None:
+    dataset = scan(clean)
+    dataset = replace(dataset, records=(replace(dataset.records[0], mode=mode), *dataset.records[1:]))
+    assert {finding.code for finding in find_in_files(dataset, SIDE_PX)} == codes
 
 
 def test_sixteen_bits_are_told_and_are_grey(clean: Path) -> None:
@@ -133,6 +184,14 @@ def test_unreadable(clean: Path) -> None:
     (clean / "dog" / "gone.jpg").symlink_to(clean / "nowhere.jpg")
     (finding,) = found(clean).values()
     assert (finding.code, finding.severity, finding.pictures) == ("unreadable", "error", ("dog/gone.jpg",))
+
+
+def test_linked_folders(clean: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    elsewhere = scene_folder(tmp_path_factory.mktemp("elsewhere"), {"more": 1})
+    (clean / "dog" / "more").symlink_to(elsewhere / "more", target_is_directory=True)
+    (finding,) = found(clean).values()
+    assert (finding.code, finding.severity, finding.pictures) == ("linked-folder", "warning", ("dog/more",))
+    assert finding.explanation == "1 file links to a folder"
 
 
 def test_limit_of_pixels_can_be_raised(clean: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pytest
@@ -24,6 +24,7 @@ from unfreeze.recipe.network import InputContract
 from unfreeze.training.arrivals import Arrival, Tally
 
 CONVENTIONS = {convention.name: convention for convention in EXPECTED}
+NEW = Arrival("norm", np.ones(4), np.ones(4), np.zeros(4), np.ones(4))
 Moments = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
@@ -34,14 +35,15 @@ class FewFilters:
         generator = np.random.default_rng(0)
         self._first, self._second = generator.standard_normal((9, 12)), generator.standard_normal((12, 6))
         self._memory: list[Moments] = []
-        self._memory = [(layer.mean, layer.variance) for layer in self.observe(remembered)]
+        self._memory = [(layer.mean, layer.variance) for layer in self.observe([remembered], False)]
 
-    def observe(self, values: NDArray[np.float32], first: int | None = None) -> Sequence[Arrival]:
+    def observe(self, batches: Iterable[NDArray[np.float32]], first_only: bool) -> Sequence[Arrival]:
+        values = np.concatenate(list(batches))
         edges = np.concatenate(
             [values[:, 1:, 1:], *np.diff(values[:, 1:], axis=2)[None], *np.diff(values[:, :, 1:], axis=1)[None]], 3
         )
         there = [self._arrival(0, edges @ self._first)]
-        if first != 1:
+        if not first_only:
             there.append(self._arrival(1, np.tanh(edges / edges.std() @ self._first) @ self._second))
         return there
 
@@ -73,7 +75,7 @@ def test_whatever_is_received_and_expected_is_told(expected: str, received: str)
 
 def test_pictures_of_little_contrast_are_not_taken_for_a_mistake() -> None:
     dull = 0.6 + (photographs() - 0.5) * 0.2
-    dull[0, 0, :2] = [[0, 0, 0], [1, 1, 1]]
+    dull[0, :2] = [[[0, 0, 0]], [[1, 1, 1]]]
     assert finding("imagenet", CONVENTIONS["imagenet"], dull).code == "inputs-fit"
     assert finding("-1-1", CONVENTIONS["imagenet"], dull).details["mistake"] == "imagenet-mean-std"
 
@@ -102,6 +104,65 @@ def test_red_and_blue_swapped_is_found_beside_another_mistake() -> None:
     assert check_inputs(network.observe, other.applied(swapped)).details["mistake"] == "value-range+channels-swapped"
 
 
+@pytest.mark.parametrize("name", ["imagenet", "caffe"])
+def test_red_and_blue_swapped_after_they_were_normalised_are_found(name: str) -> None:
+    usual = CONVENTIONS[name]
+    network = FewFilters(usual.applied(photographs(2)))
+    found = check_inputs(network.observe, np.ascontiguousarray(usual.applied(photographs())[..., ::-1]))
+    assert (found.code, found.details["mistake"]) == ("inputs-mismatch", "channels-swapped")
+
+
+def test_values_of_no_usual_kind_never_are_in_the_right_order() -> None:
+    network = FewFilters((photographs(2) - 0.5) * 7)
+    found = check_inputs(network.observe, (photographs() - 0.5) * 7)
+    assert (found.code, found.details["received"], found.details["order"]) == ("inputs-fit", "unusual", "can't tell")
+
+
+@pytest.mark.parametrize("brightest", [0.75, 0.6, 0.5, 0.4, 0.3])
+def test_right_pictures_without_anything_bright_are_no_mistake(brightest: float) -> None:
+    found = finding("imagenet", CONVENTIONS["imagenet"], photographs() * np.float32(brightest))
+    assert (found.code, found.details["received"]) == ("inputs-fit", "imagenet")
+
+
+@pytest.mark.parametrize(
+    ("expected", "received", "darkest", "brightest"),
+    [
+        ("0-1", "0-1", 0, 0.2),
+        ("imagenet", "imagenet", 0, 0.15),
+        ("-1-1", "-1-1", 0.55, 0.9),
+        ("imagenet", "0-1", 0.2, 0.9),  # a mistake, but the values would also do for bright pictures of little contrast
+    ],
+)
+def test_where_there_is_no_black_and_white_it_cannot_tell(expected: str, received: str, darkest: float, brightest: float) -> None:
+    dull = (darkest + (brightest - darkest) * photographs()).astype(np.float32)
+    found = finding(expected, CONVENTIONS[received], dull)
+    assert (found.code, "no black and white" in found.explanation) == ("inputs-unknown", True)
+
+
+@pytest.mark.parametrize("name", CONVENTIONS)
+def test_values_that_ring_beyond_the_range_are_no_mistake(name: str) -> None:
+    ringing = photographs() * np.float32(1.12) - np.float32(0.06)
+    assert finding(name, CONVENTIONS[name], ringing).code == "inputs-fit"
+
+
+def test_a_few_values_far_beyond_the_range_do_not_hide_it() -> None:
+    values = CONVENTIONS["0-255"].applied(photographs())
+    values[0, 0, 0], values[1, 0, 0] = -66, 321
+    assert recognise(values).name == "0-255"
+
+
+def test_no_more_pixels_go_in_at_once_than_in_a_batch_given() -> None:
+    seen = []
+
+    def observe(batches: Iterable[NDArray[np.float32]], first_only: bool) -> Sequence[Arrival]:
+        seen.extend(batch.shape[:2] for batch in batches)
+        return [Arrival("norm", np.ones(4), np.ones(4), np.zeros(4), np.full(4, 0.5))]
+
+    check_inputs(observe, photographs().repeat(2, axis=0)[:9], batch=4)
+    assert set(seen) == {(4, 24), (1, 24), (1, 48)}
+    assert seen.count((1, 48)) == 9
+
+
 def test_of_grey_pictures_the_order_cannot_be_told() -> None:
     grey = np.repeat(photographs()[..., :1], 3, axis=3)
     found = finding("0-1", CONVENTIONS["0-1"], grey)
@@ -117,12 +178,21 @@ def test_a_network_of_other_pictures_is_held_against_the_pictures_given() -> Non
 
 
 def test_without_batchnorm_or_memory_it_cannot_tell() -> None:
-    none = check_inputs(lambda values, first: [], photographs())
-    new = Arrival("norm", np.ones(4), np.ones(4), np.zeros(4), np.ones(4))
-    untrained = check_inputs(lambda values, first: [new], photographs())
+    none = check_inputs(lambda batches, first_only: [], photographs())
+    untrained = check_inputs(lambda batches, first_only: [NEW], photographs())
     assert none.code == untrained.code == "inputs-unknown"
     assert "no BatchNorm" in none.explanation
-    assert "wasn't pretrained" in untrained.explanation
+    assert "its first BatchNorm layer holds what it starts with" in untrained.explanation.replace("the network's", "its")
+
+
+def test_new_layers_after_those_of_the_pretraining_say_nothing() -> None:
+    network = FewFilters(CONVENTIONS["0-1"].applied(photographs(2)))
+
+    def with_new_head(batches: Iterable[NDArray[np.float32]], first_only: bool) -> Sequence[Arrival]:
+        there = network.observe(batches, first_only)
+        return there if first_only else [*there, NEW]
+
+    assert check_inputs(with_new_head, photographs()) == check_inputs(network.observe, photographs())
 
 
 def test_of_pictures_without_content_it_cannot_tell() -> None:
@@ -149,9 +219,9 @@ def test_a_near_tie_goes_to_what_is_received() -> None:
 def test_small_pictures_are_those_that_fit_better_enlarged() -> None:
     usual = CONVENTIONS["0-1"]
     distances, near, far = dict.fromkeys(EXPECTED, 0.9) | {usual: 0.1}, [0.1, 0.1, 0.2], [0.1, 0.1, 0.4]
-    small = conclude(Evidence(usual, distances, far, far, near))
+    small = conclude(Evidence(usual, distances, as_given=far, swapped=far, enlarged=near))
     assert (small.code, small.severity, small.details["mistake"]) == ("inputs-mismatch", "warning", "too-small")
-    assert conclude(Evidence(usual, distances, far, far, far)).code == "inputs-fit"
+    assert conclude(Evidence(usual, distances, as_given=far, swapped=far, enlarged=far)).code == "inputs-fit"
 
 
 def test_a_contract_is_one_of_the_usual_or_its_own() -> None:

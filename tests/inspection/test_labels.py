@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from support.folders import scene, scene_folder
 from unfreeze.data.scan import scan
@@ -65,3 +66,12 @@ def test_a_class_of_copies_of_one_picture_is_not_judged(tmp_path: Path) -> None:
     for name in ("a.jpg", "b.jpg"):
         scene(71).save(tmp_path / "yak" / name)
     assert {record.label for record in judgeable(scan(tmp_path))} == {"cat", "dog"}
+
+
+@pytest.mark.parametrize("counts", [(2, 2), (2, 3, 7), (4, 4, 4), (2, 60)])
+def test_small_classes_are_judged_in_fewer_folds(counts: tuple[int, ...]) -> None:
+    labels = np.repeat(np.arange(len(counts)), counts)
+    features = np.random.default_rng(0).normal(np.eye(len(counts), 8)[labels] * 9, 1.0).astype(np.float32)
+    probabilities = out_of_sample_probabilities(features, labels, np.arange(len(labels)))
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
+    assert probabilities[np.arange(len(labels)), labels].min() > 0

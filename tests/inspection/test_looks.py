@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from PIL import Image, ImageFilter
+from PIL import Image, ImageDraw, ImageFilter
 
 from support.folders import scene, scene_folder
 from unfreeze.data import index
@@ -46,7 +46,31 @@ def test_planted(clean: Path, code: str, change: Callable[[Image.Image], Image.I
     (finding,) = findings.values()
     assert (finding.code, finding.severity) == (code, "warning")
     assert finding.pictures == ("dog/odd.png",)
-    assert finding.explanation.startswith("1 of 7 pictures are")
+    assert finding.explanation.startswith("1 of 7 pictures is")
+
+
+def lines(size: tuple[int, int]) -> Image.Image:
+    """A thin drawing on white."""
+    image = Image.new("RGB", size, "white")
+    ImageDraw.Draw(image).line([(60, 60), (200, 90), (120, 210)], "black", 3)
+    return image
+
+
+def spots(size: tuple[int, int]) -> Image.Image:
+    """Few bright spots on black, as of fluorescence."""
+    image = Image.new("RGB", size, (8, 8, 8))
+    for left, upper in ((40, 50), (180, 200)):
+        ImageDraw.Draw(image).ellipse((left, upper, left + 7, upper + 7), (220, 220, 220))
+    return image
+
+
+@pytest.mark.parametrize("make", [lines, spots])
+@pytest.mark.parametrize("size", [(300, 300), (224, 224)])
+def test_nearly_empty_is_good_where_something_is_to_be_seen(
+    clean: Path, make: Callable[[tuple[int, int]], Image.Image], size: tuple[int, int]
+) -> None:
+    make(size).save(clean / "dog" / "clear.png")
+    assert found(clean) == {}
 
 
 def test_what_most_are_like_is_no_defect(clean: Path) -> None:

@@ -45,10 +45,8 @@ EVERYTHING_ON = {
     "unfreeze": {"stages": 3, "rate_factor": 1.0, "batchnorm": "update"},
     "imbalance": {
         "class_weights": {"owl": 2.0, "Käfer, schwarz": 0.5, "no": 1},
-        "beta": 0.99,
         "loss": "focal",
         "gamma": 1.5,
-        "tau": 2,
     },
 }
 
@@ -233,6 +231,14 @@ def test_a_value_in_the_place_of_a_section(values, line):
             {"imbalance": {"oversample": True, "class_weights": "balanced", "loss": "logit-adjusted"}},
             "imbalance: class_weights and oversample and loss: logit-adjusted each make up for rare classes, together they do"
             " it more than once: choose one",
+        ),
+        (
+            {"imbalance": {"loss": "cross-entropy", "gamma": 5}},
+            "imbalance: gamma: 5 has no effect without loss: focal: give both, or neither",
+        ),
+        (
+            {"imbalance": {"class_weights": "balanced", "beta": 0.9}},
+            "imbalance: beta: 0.9 has no effect without class_weights: effective: give both, or neither",
         ),
         (
             {"strategy": "gradual", "unfreeze": {"layers": 2}},

@@ -107,7 +107,7 @@ class NumpyBackend:
         outputs += [_log_softmax(self._at(batch, HEAD) @ self.weights[HEAD]) for batch in batches]
         return np.concatenate(outputs).astype(np.float32)
 
-    def arrivals(self, values: NDArray[np.float32], first: int | None = None) -> list[Arrival]:
+    def arrivals(self, batches: Iterable[NDArray[np.float32]], first_only: bool) -> list[Arrival]:
         return []  # no BatchNorm
 
     def finish(self) -> None: ...

@@ -67,6 +67,13 @@ def test_what_a_loss_is_made_of_is_in_the_plan(folder: Path) -> None:
     assert adjusted.logit_offsets == pytest.approx({"cat": math.log(28 / 42), "dog": math.log(14 / 42)})
 
 
+def test_an_epoch_chosen_against_what_is_made_up_for_is_remarked(folder: Path) -> None:
+    weighted = {"imbalance.class_weights": "balanced"}
+    (remark,) = plan_of(folder, **weighted).remarks
+    assert "the best epoch is still chosen by val_loss" in remark
+    assert plan_of(folder, **weighted, watch="val_macro_f1").remarks == plan_of(folder).remarks == ()
+
+
 def test_the_size_asked_for_is_in_the_contract(folder: Path) -> None:
     contract = plan_of(folder, **{"input.side_px": 24}).network.contract
     assert contract == numpy_backend.CONTRACT.with_side(24)

@@ -50,6 +50,11 @@ def check_inputs(model: str | Path, data: str | Path, *, pictures: int = _PICTUR
 def _open(model: str | Path, changes: dict[str, Any]) -> tuple[Backend, InputContract]:
     """The network of a run or of a recipe, and how its pictures are to be prepared."""
     if (Path(model) / run_folder.PLAN).is_file():
+        if extra := changes.keys() - {"device"}:
+            raise RecipeError(
+                f"{', '.join(sorted(extra))}: a run is checked as it was trained. Leave it out, or give a network's name"
+                " instead of the run's folder"
+            )
         planned, folder = run_folder.read_plan(Path(model)), Path(model)
         return load_model(planned, folder, changes.get("device", "auto")), planned.network.contract
     asked = read_changed(None, {"model": str(model), "precision": "float32", **changes})

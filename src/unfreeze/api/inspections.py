@@ -11,6 +11,7 @@ from unfreeze.api.preparation import cache_place
 from unfreeze.cache.folder import cache_folder
 from unfreeze.data.dataset import Dataset
 from unfreeze.data.scan import Progress, scan
+from unfreeze.files import check_folder_of
 from unfreeze.inspection.finding import DataFinding
 from unfreeze.inspection.inspection import USUAL_SIDE_PX, Inspection, inspect_dataset
 from unfreeze.recipe.read import read_recipe
@@ -43,7 +44,10 @@ def inspect(
     Raises:
         DataError: it can't be used at all.
         RecipeError, ModelError, FrameworkError: the network can't be had.
+        StorageError: the page can't be written.
     """
+    if page is not None:
+        check_folder_of(Path(page))
     dataset = scan(Path(data), tuple(classes) if classes else None, progress, cache_folder(), group_by, closely=True)
     side_px, said = _ask_network(dataset, model, framework) if model else (USUAL_SIDE_PX, [])
     inspection = inspect_dataset(dataset, side_px, said)

@@ -16,7 +16,7 @@ from unfreeze.data.load import Loader, load_files
 from unfreeze.data.picture import decoding_threads
 from unfreeze.inspection import inputs
 from unfreeze.inspection.finding import DataFinding
-from unfreeze.inspection.labels import find_in_labels, judgeable
+from unfreeze.inspection.labels import cannot_tell, find_in_labels, judgeable
 from unfreeze.recipe.network import HEAD, InputContract
 from unfreeze.recipe.recipe import Augment
 from unfreeze.training.activations import Activations, Place
@@ -45,14 +45,15 @@ def find_in_inputs(dataset: Dataset, contract: InputContract, backend: Backend) 
 
 
 def find_disputed_labels(dataset: Dataset, contract: InputContract, backend: Backend, place: Place) -> list[DataFinding]:
-    """The labels that the frozen network's features dispute; nothing where fewer than two classes can be judged.
+    """The labels that the frozen network's features dispute, or why it couldn't be asked.
 
-    The features are kept in the cache, where a training finds them. A network whose features can't be had apart from its head
-    isn't asked.
+    The features are kept in the cache, where a training finds them.
     """
     records, identity = judgeable(dataset), backend.identify_prefix(HEAD)
-    if len({record.label for record in records}) < 2 or identity is None:
-        return []
+    if identity is None:
+        return [cannot_tell("the network's features can't be had apart from its head")]
+    if len({record.label for record in records}) < 2:
+        return [cannot_tell("fewer than two classes have two pictures that differ")]
     whole = replace(dataset, records=tuple(replace(record, split="train") for record in records))
     loader = Loader(whole, contract, PREDICTION_BATCH, Augment(), threads=decoding_threads())
     kept = Activations(HEAD, False, identity, loader, backend, place)

@@ -9,6 +9,7 @@ import typer
 
 from unfreeze.cli.options import DataArgument, split_names
 from unfreeze.errors import RecipeError, did_you_mean
+from unfreeze.files import check_folder_of
 
 # The status where something was found that `--fail-on` names: 1 and 2 are taken for errors.
 FOUND = 3
@@ -39,6 +40,8 @@ def inspect(
     from unfreeze.cli.watch import scan_progress
 
     watched = check_names(split_names(fail_on) or [])
+    if chart is not None:
+        check_folder_of(chart)
     with scan_progress(quiet=as_json) as progress:
         inspection = api.inspect(
             data,

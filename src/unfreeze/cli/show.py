@@ -69,7 +69,7 @@ def show_data_finding(finding: DataFinding) -> None:
     if finding.advice:
         say(f"  {escape(finding.advice)}")
     for name, value in finding.remedy.items():
-        say(f"  try --set {name}={value}")
+        say(f"  when training: --set {name}={value}")
 
 
 def show_left_out(left_out: Sequence[LeftOut]) -> None:

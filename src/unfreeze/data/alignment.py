@@ -30,7 +30,7 @@ def detail_of(luma: Floats) -> Floats:
 
 
 def unexplained(first: Floats, other: Floats) -> Floats:
-    """The part of the variance that is left where each picture is fitted to its partner.
+    """What is left, squared, where each picture is fitted to its partner.
 
     The difference is fitted with the brightness, the contrast, and the gradients of the pair's mean that a shift and a zoom
     along each axis would add: the efficient second-order step of Benhimane & Malis (2004), which looks the same from both
@@ -40,7 +40,8 @@ def unexplained(first: Floats, other: Floats) -> Floats:
         first, other: float32 [N, side, side], standardised.
 
     Returns:
-        float32 [N]: 0 for copies, about 1 and more for pictures that have nothing to do with each other.
+        float32 [N, side − 2, side − 2], as parts of the variance: on average 0 for copies, about 1 and more for pictures that
+        have nothing to do with each other.
     """
     return _fit(first, other)[0]
 
@@ -68,7 +69,8 @@ def _fit(first: Floats, other: Floats) -> tuple[Floats, Floats]:
     factors = np.linalg.solve(products, causes @ difference)
     left = difference - causes.transpose(0, 2, 1) @ factors
     variance = np.maximum(causes[:, 0].var(1), 1e-6)
-    return np.square(left[..., 0]).mean(1) / variance, factors[:, 2:, 0]
+    parts = np.square(left[..., 0]) / variance[:, None]
+    return parts.reshape(count, side - 2, side - 2), factors[:, 2:, 0]
 
 
 def _moved(luma: Floats, moves: Floats) -> Floats:

@@ -52,7 +52,10 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """A file that was found and not used, with the reason; `kind` is that of `errors.PictureError`, or `unused`."""
+    """A file or folder that was found and not used, with the reason.
+
+    `kind` is that of `errors.PictureError`, or `linked-folder`, or `unused`.
+    """
 
     name: str
     reason: str
@@ -69,6 +72,8 @@ class Dataset:
         records: the readable pictures, in the order of their names.
         left_out: every other file, with its reason.
         decisions: what was decided where the data left a choice, in words.
+        empty_classes: classes that have a folder or are asked for, and no readable picture.
+        given_splits: those that the person gave, whether or not they hold a readable picture.
     """
 
     root: Path
@@ -76,6 +81,8 @@ class Dataset:
     records: tuple[Record, ...]
     left_out: tuple[LeftOut, ...] = ()
     decisions: tuple[str, ...] = field(default=())
+    empty_classes: tuple[str, ...] = ()
+    given_splits: tuple[str, ...] = ()
 
     def split(self, name: str) -> tuple[Record, ...]:
         """The records of one split, in the order of their names."""

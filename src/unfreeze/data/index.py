@@ -24,8 +24,8 @@ from unfreeze.data.look import Look
 from unfreeze.data.picture import DECODER, Examined
 
 FILE_NAME = "scans.sqlite"
-# Counts up when the table changes: an index of another version is replaced.
-_VERSION = 2
+# Counts up when the table changes, or what is said of the same file: an index of another version is replaced.
+_VERSION = 3
 _TABLE = (
     "CREATE TABLE IF NOT EXISTS files (path BLOB PRIMARY KEY, seal BLOB, facts TEXT, day INTEGER) WITHOUT ROWID;"
     f"PRAGMA user_version = {_VERSION}"

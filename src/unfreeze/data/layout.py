@@ -23,7 +23,10 @@ SPLIT_FOLDERS = {
     "test": "test",
 }
 _SYSTEM_FILES = {"thumbs.db", "desktop.ini"}
-_MANIFEST_COLUMNS = ("path", "label", "split", "group")
+MANIFEST_COLUMNS = ("path", "label", "split", "group")
+# Why something isn't used: the reason and the kind of a `LeftOut`.
+_Why = tuple[str, str]
+_LINKED: _Why = ("a link to a folder", "linked-folder")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +62,15 @@ class Layout:
         found: the files, in the order of their names.
         empty_classes: class folders that hold no file.
         left_out: files that are not in any class, system files, and folders that are not looked into.
+        splits: those that have a folder or are named in the manifest, whether or not it holds a picture.
+        ignored_columns: of the manifest.
     """
 
     found: tuple[Found, ...]
     empty_classes: tuple[str, ...]
     left_out: tuple[LeftOut, ...]
+    splits: tuple[str, ...] = ()
+    ignored_columns: tuple[str, ...] = ()
 
 
 def read_layout(root: Path, group_by: str | None = None) -> Layout:
@@ -93,11 +100,13 @@ def _read(root: Path, group_column: str | None) -> Layout:
         raise DataError(
             f"{root}: group_by 'column:{group_column}' is for a CSV file, and this is a folder: use folder:1 or name:EXPRESSION"
         )
-    split_folders = [folder for folder in _folders(root) if _is_split_folder(folder)]
-    with_train = any(SPLIT_FOLDERS[folder.name.lower()] == "train" for folder in split_folders)
+    named = [folder for folder in _folders(root) if folder.name.lower() in SPLIT_FOLDERS]
+    with_classes = [folder for folder in named if _folders(folder)]
+    if any(SPLIT_FOLDERS[folder.name.lower()] == "train" for folder in with_classes):
+        return _read_split_folders(root, named)  # with those that are empty
     # val/cat and test/cat alone are splits too, not the classes `val` and `test`.
-    if with_train or (split_folders and split_folders == _folders(root)):
-        return _read_split_folders(root, split_folders)
+    if with_classes and with_classes == _folders(root):
+        return _read_split_folders(root, with_classes)
     return _read_class_folders(root)
 
 
@@ -110,7 +119,7 @@ def find_files(paths: Sequence[Path]) -> list[Path]:
     files: list[Path] = []
     for path in paths:
         if path.is_dir():
-            files += sorted(file for file, reason in _walk(path) if reason is None)
+            files += sorted(file for file, why in _walk(path) if why is None)
         elif path.is_file():
             files.append(path)
         else:
@@ -118,10 +127,6 @@ def find_files(paths: Sequence[Path]) -> list[Path]:
     if not files:
         raise DataError(f"no files in {', '.join(str(path) for path in paths) or 'an empty list of paths'}")
     return files
-
-
-def _is_split_folder(folder: Path) -> bool:
-    return folder.name.lower() in SPLIT_FOLDERS and bool(_folders(folder))
 
 
 def _read_class_folders(root: Path) -> Layout:
@@ -150,19 +155,20 @@ def _read_split_folders(root: Path, split_folders: list[Path]) -> Layout:
     classes: list[tuple[Path, str | None]] = [
         (inner, SPLIT_FOLDERS[folder.name.lower()]) for folder in split_folders for inner in _folders(folder)
     ]
-    return _read_classes(root, classes, [root, *split_folders])
+    layout = _read_classes(root, classes, [root, *split_folders])
+    return replace(layout, splits=tuple(name for name in SPLITS if name in by_split))
 
 
 def _read_classes(root: Path, classes: list[tuple[Path, str | None]], parents: list[Path]) -> Layout:
     found: list[Found] = []
-    left_out = [LeftOut(_name(path, root), reason) for parent in parents for path, reason in _strays(parent)]
+    left_out = [LeftOut(_name(path, root), *why) for parent in parents for path, why in _strays(parent)]
     for folder, split in classes:
-        for path, reason in _walk(folder):
+        for path, why in _walk(folder):
             name = _name(path, root)
-            if reason is None:
+            if why is None:
                 found.append(Found(root, name, folder.name, split, depth=1 if split is None else 2))
             else:
-                left_out.append(LeftOut(name, reason))
+                left_out.append(LeftOut(name, *why))
     filled = {file.label for file in found}
     empty = sorted({folder.name for folder, _ in classes} - filled)
     return Layout(tuple(sorted(found, key=lambda file: file.name)), tuple(empty), tuple(left_out))
@@ -173,35 +179,37 @@ def _read_manifest(path: Path, group_column: str | None) -> Layout:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)
             columns = reader.fieldnames or []
-            _check_columns(path, list(columns), group_column)
+            ignored = _check_columns(path, list(columns), group_column)
             # Not counted here: rows may span lines, and empty lines give no row.
-            found = [_manifest_row(path, reader.line_num, row, group_column or "group") for row in reader]
+            found = [_manifest_row(path, reader.line_num, row, group_column) for row in reader]
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path}: can't be read as CSV in UTF-8 ({error})") from None
     except OSError as error:
         raise DataError(f"{path}: can't be read ({error.strerror or error})") from None
     if not found:
         raise DataError(f"{path}: holds no pictures: give one line `path,label` per picture")
-    return Layout(tuple(sorted(found, key=lambda file: file.name)), (), ())
+    splits = tuple(name for name in SPLITS if any(file.split == name for file in found))
+    return Layout(tuple(sorted(found, key=lambda file: file.name)), (), (), splits, ignored)
 
 
-def _check_columns(path: Path, columns: list[str], group_column: str | None) -> None:
+def _check_columns(path: Path, columns: list[str], group_column: str | None) -> tuple[str, ...]:
+    """The columns that nothing is read from."""
     if group_column is not None and group_column not in columns:
         hint = did_you_mean(group_column, columns)
         raise DataError(
             f"{path}: group_by 'column:{group_column}': it has no such column.{hint}"
             f" Its columns are {', '.join(columns) or 'none'}"
         )
-    unknown = [column for column in columns if column not in (*_MANIFEST_COLUMNS, group_column)]
-    if unknown or not {"path", "label"} <= set(columns):
-        hint = "".join(did_you_mean(column, _MANIFEST_COLUMNS) for column in unknown)
+    unknown = [column for column in columns if column not in (*MANIFEST_COLUMNS, group_column)]
+    if not {"path", "label"} <= set(columns):
+        hint = "".join(did_you_mean(column, MANIFEST_COLUMNS) for column in unknown)
         raise DataError(
             f"{path}: its columns are {', '.join(columns) or 'none'}; a manifest has path,label and may have split,group.{hint}"
-            " A column of another name can only be what --group-by column:NAME asks for."
         )
+    return tuple(unknown)
 
 
-def _manifest_row(path: Path, line: int, row: Mapping[str | None, Any], group_column: str) -> Found:
+def _manifest_row(path: Path, line: int, row: Mapping[str | None, Any], group_column: str | None) -> Found:
     if None in row:  # where DictReader puts what is left over
         raise DataError(f"{path}, line {line}: more values than columns: put a value that holds a comma in double quotes")
     picture, label = (row["path"] or "").strip(), (row["label"] or "").strip()
@@ -210,7 +218,10 @@ def _manifest_row(path: Path, line: int, row: Mapping[str | None, Any], group_co
     given = (row.get("split") or "").strip()
     if given and given.lower() not in SPLIT_FOLDERS:
         raise DataError(f"{path}, line {line}: no split '{given}': write one of {', '.join(SPLITS)}, or leave it empty")
-    group = (row.get(group_column) or "").strip()
+    group = (row.get(group_column or "group") or "").strip()
+    if group_column is not None and not group:
+        # A picture without one would be torn from its like in silence.
+        raise DataError(f"{path}, line {line}: group_by 'column:{group_column}', and its cell is empty: give every picture one")
     return Found(path.parent, picture, label, SPLIT_FOLDERS.get(given.lower()), group or None)
 
 
@@ -219,12 +230,12 @@ def _folders(parent: Path) -> list[Path]:
     return [path for path in _children(parent) if path.is_dir() and _why_not_entered(path) is None]
 
 
-def _strays(parent: Path) -> Iterator[tuple[Path, str]]:
+def _strays(parent: Path) -> Iterator[tuple[Path, _Why]]:
     """What lies in a folder beside its classes or splits, with the reason why it isn't used."""
     for path in _children(parent):
-        reason = _why_not_entered(path) if path.is_dir() else "not inside a class folder"
-        if reason is not None:
-            yield path, reason
+        why = _why_not_entered(path) if path.is_dir() else ("not inside a class folder", "unused")
+        if why is not None:
+            yield path, why
 
 
 def _children(parent: Path) -> list[Path]:
@@ -234,35 +245,35 @@ def _children(parent: Path) -> list[Path]:
         raise DataError(f"{parent}: can't be read ({error.strerror or error})") from None
 
 
-def _why_not_entered(folder: Path) -> str | None:
+def _why_not_entered(folder: Path) -> _Why | None:
     if folder.name.startswith(".") or folder.name == "__MACOSX":
-        return "a hidden or system folder"
+        return "a hidden or system folder", "unused"
     # A class folder may be a link to another disk, but not to a folder that it lies in: that would hold every class.
     if folder.is_symlink() and folder.parent.resolve().is_relative_to(folder.resolve()):
-        return "a link to a folder that it lies in"
+        return "a link to a folder that it lies in", "linked-folder"
     return None
 
 
-def _walk(folder: Path) -> Iterator[tuple[Path, str | None]]:
-    """Every file below a class folder and every folder not looked into, with the reason why it isn't used, or None."""
+def _walk(folder: Path) -> Iterator[tuple[Path, _Why | None]]:
+    """Every file below a class folder and every folder not looked into, with why it isn't used, or None."""
     unreadable: list[OSError] = []
     # os.walk doesn't follow links to folders, so a link to a parent can't loop.
     for parent, folders, files in os.walk(folder, onerror=unreadable.append):
         inner = [Path(parent, name) for name in sorted(folders)]
-        reasons = {path: "a link to a folder" if path.is_symlink() else _why_not_entered(path) for path in inner}
-        folders[:] = [path.name for path, reason in reasons.items() if reason is None]
-        yield from ((path, reason) for path, reason in reasons.items() if reason is not None)
+        reasons = {path: _LINKED if path.is_symlink() else _why_not_entered(path) for path in inner}
+        folders[:] = [path.name for path, why in reasons.items() if why is None]
+        yield from ((path, why) for path, why in reasons.items() if why is not None)
         for path in (Path(parent, name) for name in sorted(files)):
             yield path, _why_no_picture(path)
     for error in unreadable:
-        yield Path(error.filename), f"can't be read ({error.strerror})"
+        yield Path(error.filename), (f"can't be read ({error.strerror})", "unreadable")
 
 
-def _why_no_picture(path: Path) -> str | None:
+def _why_no_picture(path: Path) -> _Why | None:
     if path.name.startswith(".") or path.name.lower() in _SYSTEM_FILES:
-        return "a hidden or system file"
+        return "a hidden or system file", "unused"
     # A pipe would be waited on for ever. A link that leads nowhere goes on, and is left out with the system's reason.
-    return "a pipe or device, not a file" if not path.is_file() and path.exists() else None
+    return ("a pipe or device, not a file", "unused") if not path.is_file() and path.exists() else None
 
 
 def _name(path: Path, root: Path) -> str:

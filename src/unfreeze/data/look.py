@@ -14,8 +14,12 @@ SIDE_PX = 224
 # A picture smaller than this has too few pixels for edges to be measured.
 _LEAST_SIDE_PX = 32
 _FAR_PX = 8
-# In percent of the pixels. The first two are cleanvision's; the last leaves out what a speck or a ringing edge makes.
-_DARKEST, _BRIGHTEST, _EXTREME = 5.0, 99.0, 99.8
+# In percent of the pixels. The first two are cleanvision's; the third leaves out a speck of at most 5 × 5 pixels.
+_DARKEST, _BRIGHTEST, _EXTREME = 5.0, 99.0, 99.95
+# In percent of the steps between pixels. The first leaves out what a speck or a ringing edge makes. An edge makes `_FAR_PX`
+# times as many steps over that distance as between neighbours: where fewer are steep, neighbours are too few to tell.
+_STEEPEST = 99.8
+_STEEP = 100 - _FAR_PX * (100 - _STEEPEST)
 
 
 class Look(NamedTuple):
@@ -24,9 +28,9 @@ class Look(NamedTuple):
     Attributes:
         darkest: what 5 % of the pixels are at most as bright as, 0–1; near 1 the picture is nearly white.
         brightest: what 99 % of them are at most as bright as, 0–1; near 0 it is nearly black.
-        spread: between the brightest and the darkest 0.2 %, 0–1; near 0 it is all of one colour.
+        spread: between the brightest and the darkest 0.05 %, 0–1; near 0 it is all of one colour.
         sharpness: the steepest steps between neighbouring pixels as a part of the steepest over 8 pixels: near 1 where edges
-            are a pixel wide, 1/8 where there is none, only slopes. None in a picture too small or too flat to tell.
+            are a pixel wide, 1/8 where there is none, only slopes. None in a picture too small, too flat or too empty to tell.
     """
 
     darkest: float
@@ -52,8 +56,9 @@ def _reduced(image: Image.Image) -> Image.Image:
 def _sharpness(luma: Image.Image) -> float | None:
     if min(luma.size) < _LEAST_SIDE_PX:
         return None
-    (near,), (far,) = (_percentiles(_steps(luma, distance), (_EXTREME,)) for distance in (1, _FAR_PX))
-    return round(float(near / far), 3) if far >= 1 else None
+    (near,) = _percentiles(_steps(luma, 1), (_STEEPEST,))
+    far, steep = _percentiles(_steps(luma, _FAR_PX), (_STEEPEST, _STEEP))
+    return round(float(near / far), 3) if far >= 1 and steep >= far / 2 else None
 
 
 def _steps(luma: Image.Image, distance: int) -> list[int]:

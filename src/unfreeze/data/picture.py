@@ -6,6 +6,7 @@ import importlib.metadata
 import importlib.util
 import io
 import os
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -44,7 +45,8 @@ _SPARE = 2.5
 # Pillow calls the pictures of some cameras MPO: a JPEG, and others after it.
 _JPEG = ("JPEG", "MPO")
 _WHITE = (255, 255, 255, 255)
-_WITH_ALPHA = {"RGBA", "LA", "PA", "RGBa", "La"}
+# Pillow's modes with alpha, and what they are without.
+_WITH_ALPHA = {"RGBA": "RGB", "LA": "L", "PA": "P", "RGBa": "RGB", "La": "L"}
 # How files of each format begin, and whether one ends before its time.
 _BEGINNINGS = {
     "JPEG": b"\xff\xd8\xff",
@@ -61,6 +63,16 @@ _THUMBNAIL_SPARE = 2
 _ON_THE_SIDE = {5, 6, 7, 8}
 _UPSIDE_DOWN = {3, 4, 6, 7}
 _MIRRORED = {2, 3, 7, 8}
+_TURNED = _ON_THE_SIDE | _UPSIDE_DOWN | _MIRRORED
+# What libjpeg says of a JPEG that lacks parts of its pixels, which Pillow fills up. It only says the first thing that it
+# meets. Markers 0xd0–0xd7, 0xc4 and 0xda are within the pixels; good files too have something superfluous before the end,
+# 0xd9: Kaggle's cats and dogs up to 2,226 bytes.
+_LACKING = re.compile(
+    "premature end of data|bad Huffman code|Inconsistent progression|instead of RST|Invalid JPEG"
+    "|extraneous bytes before marker 0x(d[0-7a]|c4)"
+)
+_SUPERFLUOUS = re.compile(r"(\d+) extraneous bytes")
+_MOST_SUPERFLUOUS = 0.25  # of the file
 
 # Pillow warns of oddities (damaged EXIF, more than 89 million pixels) in pictures that decode well. Ignored once, and
 # Pillow's only: `catch_warnings` around each picture isn't safe in threads, and left all warnings ignored.
@@ -96,8 +108,8 @@ class Examined(NamedTuple):
 
     Attributes:
         width, height: in pixels, upright.
-        mode: how the file stores its colour, by Pillow's name (`RGB`, `L`, `P`, `CMYK`, `I;16` …), with `+alpha` where
-            transparency is stored beside it.
+        mode: how the file stores its colour, by Pillow's name (`RGB`, `L`, `P`, `CMYK`, `I;16` …), with `;16` where each
+            channel has 16 bits and `+alpha` where some of it is transparent.
         format: by its content, one of `FORMATS`.
         frames: how many pictures are in the file; only the first is used.
         turned: its EXIF data turn or mirror it.
@@ -117,22 +129,23 @@ def examine(content: bytes, name: str | Path) -> Examined:
     """Whether a picture can be decoded to its end, and what it is.
 
     Raises:
-        DataError, PictureError: as `decode_pixels`.
+        DataError, PictureError: as `decode_pixels`; also where pixels are lacking that `decode_pixels` fills up.
     """
     with _opened(content, name) as image:
         mode = _mode(image)
-        turned = _orientation(image) != 1
+        turned = _orientation(image) in _TURNED
         frames, format = _frames(image), image.format or ""
         if format not in _JPEG:
             pixels = _pixels(content, image, 1)
-            _check_sums(content, format)
+            mode += "+alpha" * _is_transparent(image)
+            _check_rest(content, image, frames)
             # Pillow turns some formats upright by itself, so that only the pixels tell.
             height, width, _ = pixels.shape
             return Examined(width, height, mode, format, frames, turned, make_thumbnail(pixels))
-        # Decoding to an eighth reads the whole file as well, and finds the same faults in it.
+        # Decoding to an eighth reads the whole file as well.
         part = _part(image, THUMBNAIL_PX, _THUMBNAIL_SPARE)
         width, height = image.size[::-1] if _orientation(image) in _ON_THE_SIDE else image.size
-        thumbnail = make_thumbnail(_pixels(content, image, part), (width / part, height / part))
+        thumbnail = make_thumbnail(_pixels(content, image, part, strictly=True), (width / part, height / part))
         return Examined(width, height, mode, _JPEG[0], frames, turned, thumbnail)
 
 
@@ -233,15 +246,32 @@ def _ends_early(content: bytes) -> bool:
     return False
 
 
-def _check_sums(content: bytes, format: str) -> None:
-    """Raises where the sums in a PNG tell of damage, which its decoder doesn't look at; no other format has any."""
-    if format == "PNG":
-        with Image.open(io.BytesIO(content), formats=("PNG",)) as image:
-            image.verify()
+def _check_rest(content: bytes, image: Image.Image, frames: int) -> None:
+    """Raises where there is damage that decoding the first frame doesn't show: in the sums of a PNG, in later frames."""
+    if image.format == "PNG":
+        with Image.open(io.BytesIO(content), formats=("PNG",)) as again:
+            again.verify()
+    elif frames > 1 and _ends_early(content):
+        image.seek(frames - 1)
+        image.load()
 
 
 def _mode(image: Image.Image) -> str:
-    return f"{image.mode}+alpha" if "transparency" in image.info and image.mode not in _WITH_ALPHA else image.mode
+    """How a picture that isn't decoded yet stores its opaque colour."""
+    # Pillow has no modes for colour of 16 bits, only ways to read it.
+    is_deep = not image.mode.startswith("I") and any(
+        re.search(";16[BLN]", str(tile.args)) for tile in getattr(image, "tile", ())
+    )
+    return _WITH_ALPHA.get(image.mode, image.mode) + ";16" * is_deep
+
+
+def _is_transparent(image: Image.Image) -> bool:
+    """Whether any pixel of a decoded picture isn't opaque."""
+    if not image.has_transparency_data:
+        return False
+    if image.mode.startswith("I"):
+        return bool((np.asarray(image) == image.info["transparency"]).any())
+    return image.convert("RGBA").getchannel("A").getextrema() != (255, 255)
 
 
 def _frames(image: Image.Image) -> int:
@@ -253,9 +283,9 @@ def _frames(image: Image.Image) -> int:
         return 1
 
 
-def _pixels(content: bytes, image: Image.Image, part: int) -> NDArray[np.uint8]:
-    """All of the picture, upright; a JPEG at 1 / `part` of its size."""
-    pixels = _jpeg_pixels(content, image, part)
+def _pixels(content: bytes, image: Image.Image, part: int, strictly: bool = False) -> NDArray[np.uint8]:
+    """All of the picture, upright; a JPEG at 1 / `part` of its size, `strictly` only where it lacks nothing."""
+    pixels = _jpeg_pixels(content, image, part, strictly)
     if pixels is None:
         if part > 1:
             image.draft(None, (image.width // part, image.height // part))  # of no effect on other formats than JPEG
@@ -267,18 +297,26 @@ def _pixels(content: bytes, image: Image.Image, part: int) -> NDArray[np.uint8]:
     return _upright(pixels, orientation)
 
 
-def _jpeg_pixels(content: bytes, image: Image.Image, part: int) -> NDArray[np.uint8] | None:
+def _jpeg_pixels(content: bytes, image: Image.Image, part: int, strictly: bool) -> NDArray[np.uint8] | None:
     """What Pillow gives for an ordinary JPEG, byte for byte, by the same library without Pillow's copies; else None."""
-    if image.format not in _JPEG or image.mode not in ("RGB", "L"):
+    is_cmyk = image.mode == "CMYK"  # read by Pillow, but its faults are told here
+    if image.format not in _JPEG or (is_cmyk and not strictly):
         return None
     width, height = image.size
     smallest = {"min_width": -(-width // part), "min_height": -(-height // part), "min_factor": part}
     try:
         # It refuses whatever isn't in order; what can be made of a damaged file, and what to say of it, is for Pillow.
-        pixels: NDArray[np.uint8] = simplejpeg.decode_jpeg(content, "RGB", **smallest)
-    except ValueError:
+        pixels: NDArray[np.uint8] = simplejpeg.decode_jpeg(content, "CMYK" if is_cmyk else "RGB", **smallest)
+    except ValueError as error:
+        if strictly and _lacks_pixels(str(error), len(content)):
+            raise
         return None
-    return pixels
+    return None if is_cmyk else pixels
+
+
+def _lacks_pixels(message: str, size: int) -> bool:
+    superfluous = _SUPERFLUOUS.search(message)
+    return bool(_LACKING.search(message)) or (superfluous is not None and int(superfluous[1]) > _MOST_SUPERFLUOUS * size)
 
 
 def _part(image: Image.Image, short_side_px: int, spare: float = _SPARE) -> int:

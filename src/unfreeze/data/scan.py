@@ -13,7 +13,7 @@ from pathlib import Path
 
 from unfreeze.data.dataset import Dataset, LeftOut, Record
 from unfreeze.data.index import Facts, Index
-from unfreeze.data.layout import Found, Layout, read_layout
+from unfreeze.data.layout import MANIFEST_COLUMNS, Found, Layout, read_layout
 from unfreeze.data.look import Look
 from unfreeze.data.picture import Examined, decoding_threads, examine, look_closely, most_pixels, read_bytes
 from unfreeze.data.split import split_records
@@ -57,10 +57,11 @@ def scan(
     filled = {record.label for record in records}
     if not filled:
         raise DataError(f"{root}: no readable picture in {len(found)} files. {_first_reasons(left_out)}")
-    decisions = _decisions(layout, present, filled, classes)
     names = tuple(name for name in (classes or present) if name in filled)
+    empty = tuple(sorted({*(classes or (*present, *layout.empty_classes))} - filled))
     everything = tuple(sorted([*layout.left_out, *left_out], key=lambda file: file.name))
-    return Dataset(root, names, tuple(records), everything, tuple(decisions))
+    decisions = tuple(_decisions(layout, empty, sorted({*present} - {*(classes or present)})))
+    return Dataset(root, names, tuple(records), everything, decisions, empty, layout.splits)
 
 
 def scan_for_training(
@@ -193,14 +194,13 @@ def _check_known(root: Path, classes: tuple[str, ...] | None, present: list[str]
             raise DataError(f"{root}: no class '{name}'.{did_you_mean(name, present)} It has {', '.join(sorted(present))}.")
 
 
-def _decisions(layout: Layout, present: list[str], filled: set[str], classes: tuple[str, ...] | None) -> list[str]:
-    wanted = classes or (*present, *layout.empty_classes)
-    without = sorted(name for name in wanted if name not in filled)
-    decisions = [f"left out class '{name}': no readable picture in it" for name in without]
-    ignored = sorted(set(present) - set(classes)) if classes else []
+def _decisions(layout: Layout, empty: Sequence[str], ignored: Sequence[str]) -> Iterator[str]:
+    yield from (f"left out class '{name}': no readable picture in it" for name in empty)
     if ignored:
-        decisions.append(f"left out by data.classes: {', '.join(ignored)}")
-    return decisions
+        yield f"left out by data.classes: {', '.join(ignored)}"
+    if layout.ignored_columns:
+        hints = "".join(did_you_mean(column, MANIFEST_COLUMNS) for column in layout.ignored_columns)
+        yield f"columns that nothing was read from: {', '.join(layout.ignored_columns)}.{hints}"
 
 
 def _check_large_enough(root: Path, records: list[Record], fractions: dict[str, float]) -> None:

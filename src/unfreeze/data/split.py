@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from unfreeze.data.dataset import Record
-from unfreeze.data.likeness import near_identical
+from unfreeze.data.likeness import find_alike
 
 
 def split_records(records: Sequence[Record], fractions: dict[str, float], seed: int) -> list[Record]:
@@ -77,13 +77,24 @@ def _groups(records: Sequence[Record]) -> list[list[int]]:
     for index, record in enumerate(records):
         for key in _ties(record):
             parent[root(index)] = root(first.setdefault(key, index))
-    for cluster in near_identical([record.thumbnail for record in records]):
+    for cluster in _alike(records):
         for index in cluster:
             parent[root(index)] = root(cluster[0])
     members: dict[int, list[int]] = defaultdict(list)
     for index in range(len(records)):
         members[root(index)].append(index)
     return list(members.values())
+
+
+def _alike(records: Sequence[Record]) -> Iterable[tuple[int, ...]]:
+    """Copies, and what one scene shows unless that is most of a class: no other split would have a fair part of it."""
+    found = find_alike(tuple(record.thumbnail for record in records))
+    totals = Counter(record.label for record in records)
+    yield from found.copies
+    for scene in found.scenes:
+        labels = Counter(records[index].label for index in scene)
+        if all(2 * count <= totals[label] for label, count in labels.items()):
+            yield scene
 
 
 def _ties(record: Record) -> Iterable[tuple[str, str]]:

@@ -1,14 +1,15 @@
-"""Unequal classes, and classes too small to learn or to be judged on."""
+"""Unequal classes, and classes without pictures or with too few to learn or to be judged on."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from unfreeze.data.dataset import Dataset
 from unfreeze.inspection.finding import DataFinding
 
-CODES = ("imbalance", "few-to-learn", "few-to-validate")
+CODES = ("one-class", "empty-class", "imbalance", "few-to-learn", "few-to-validate")
+_MOST_LISTED = 5
 # Largest over smallest class. Below the first nobody need care; Buda, Maki & Mazurowski 2018 find the effect of ratios of ten
 # and more on CNNs, and it grows from there.
 NOTED_RATIO, WARNED_RATIO = 3.0, 10.0
@@ -22,7 +23,8 @@ def find_in_classes(dataset: Dataset) -> list[DataFinding]:
     """What is found in the counts of each class, of the training pictures where there are splits."""
     counts = dataset.counts()
     trained = counts.get("train", counts.get("all", {}))
-    found = [_imbalance(trained), _too_few("few-to-learn", "train", trained, FEW_TO_LEARN)]
+    found = [_one_class(dataset.classes), _empty(dataset.empty_classes), _imbalance(trained)]
+    found.append(_too_few("few-to-learn", "train" if dataset.splits else "all", trained, FEW_TO_LEARN))
     for split in ("validation", "test"):
         if split in counts:
             found.append(_too_few("few-to-validate", split, counts[split], FEW_TO_VALIDATE))
@@ -34,6 +36,30 @@ def effective_classes(counts: Mapping[str, int]) -> float:
     total = sum(counts.values())
     parts = [count / total for count in counts.values() if count]
     return math.exp(-sum(part * math.log(part) for part in parts)) if parts else 0.0
+
+
+def _one_class(classes: Sequence[str]) -> DataFinding | None:
+    if len(classes) > 1:
+        return None
+    return DataFinding(
+        code="one-class",
+        severity="error",
+        explanation=f"one class only ('{classes[0]}'): there is nothing to tell apart",
+        advice="Add the folder of another class, for example one of pictures that are none of it.",
+    )
+
+
+def _empty(classes: Sequence[str]) -> DataFinding | None:
+    if not classes:
+        return None
+    return DataFinding(
+        code="empty-class",
+        severity="error",
+        explanation=f"no readable picture of {_listed([repr(name) for name in classes])}: a model won't know of it",
+        details=dict.fromkeys(classes, "no readable picture"),
+        measured={"classes": float(len(classes))},
+        advice="Fill the folder, or take it away.",
+    )
 
 
 def _imbalance(counts: Mapping[str, int]) -> DataFinding | None:
@@ -70,17 +96,20 @@ def _too_few(code: str, split: str, counts: Mapping[str, int], enough: int) -> D
     small = {label: count for label, count in counts.items() if 0 < count < enough}
     if not small:
         return None
-    what = "learn from" if split == "train" else "judge the class by"
+    what = "judge the class by" if code == "few-to-validate" else "learn from"
+    named = [f"'{label}' ({count})" for label, count in small.items()]
+    where = "" if split == "all" else f" in {split}"
     return DataFinding(
         code=code,
         severity="warning",
-        explanation=f"fewer than {enough} pictures of {_listed(small)} in {split}: too few to {what}",
-        details={label: f"{count} in {split}" for label, count in small.items()},
+        explanation=f"fewer than {enough} pictures{where} of {_listed(named)}: too few to {what}",
+        details={label: f"{count}{where}" for label, count in small.items()},
         measured={"smallest": float(min(small.values())), "classes": float(len(small))},
         thresholds={"enough": float(enough)},
         advice="Add pictures of these classes, join them with another class, or leave them out with data.classes.",
     )
 
 
-def _listed(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"'{label}' ({count})" for label, count in counts.items())
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - _MOST_LISTED
+    return ", ".join(names[:_MOST_LISTED]) + (f" and {more} more" if more > 0 else "")

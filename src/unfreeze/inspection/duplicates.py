@@ -6,40 +6,40 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from unfreeze.data.dataset import SPLITS, Dataset, Record
-from unfreeze.data.likeness import MOST_UNEXPLAINED, near_identical
+from unfreeze.data.likeness import MOST_UNEXPLAINED, Likeness, find_alike
 from unfreeze.inspection.finding import DataFinding, Severity
 
-CODES = ("leakage", "label-conflict", "duplicates")
+CODES = ("leakage", "label-conflict", "duplicates", "same-scene")
 Cluster = tuple[Record, ...]
 
 
 def find_duplicates(dataset: Dataset) -> list[DataFinding]:
-    """Clusters of byte-identical and near-identical pictures, as up to three findings with a group for each cluster.
+    """Clusters of byte-identical and near-identical pictures, as up to four findings with a group for each cluster.
 
     A cluster across splits is leakage and one across classes a label conflict (it may be both); the others are duplicates.
+    Pictures of one scene, of which that can't be told, are a note.
     """
     clusters = find_clusters(dataset.records)
     leaks = [cluster for cluster in clusters if len({record.split for record in cluster}) > 1]
     conflicts = [cluster for cluster in clusters if len({record.label for record in cluster}) > 1]
     counted = {cluster[0].name for cluster in (*leaks, *conflicts)}
     plain = [cluster for cluster in clusters if cluster[0].name not in counted]
-    found = [_leakage(leaks), _label_conflict(conflicts), _duplicates(plain)]
+    found = [_leakage(leaks), _label_conflict(conflicts), _duplicates(plain), _same_scene(dataset.records)]
     return [finding for finding in found if finding is not None]
 
 
 def find_clusters(records: Sequence[Record]) -> list[Cluster]:
     """The clusters of two and more, each in the order of the records, the one of the first record first."""
     first: dict[str, int] = {}
-    same = [first.setdefault(record.content, number) for number, record in enumerate(records)]
-    different = list(first.values())
-    # Each content once: a thousand copies of a file needn't be compared.
-    near: dict[int, int] = {}
-    for cluster in near_identical([records[number].thumbnail for number in different]):
-        near |= {different[place]: different[cluster[0]] for place in cluster}
+    near = {number: cluster[0] for cluster in _alike(records).copies for number in cluster}
     members: dict[int, list[Record]] = defaultdict(list)
-    for record, number in zip(records, same, strict=True):
-        members[near.get(number, number)].append(record)
+    for number, record in enumerate(records):
+        members[near.get(number, first.setdefault(record.content, number))].append(record)
     return [tuple(cluster) for cluster in members.values() if len(cluster) > 1]
+
+
+def _alike(records: Sequence[Record]) -> Likeness:
+    return find_alike(tuple(record.thumbnail for record in records))
 
 
 def _leakage(clusters: list[Cluster]) -> DataFinding | None:
@@ -72,6 +72,18 @@ def _duplicates(clusters: list[Cluster]) -> DataFinding | None:
         clusters,
         f"{_pictures(clusters)} are there more than once in their class: each copy counts again",
         "Keep one of each where the copies weren't meant.",
+    )
+
+
+def _same_scene(records: Sequence[Record]) -> DataFinding | None:
+    scenes = [tuple(records[number] for number in scene) for scene in _alike(records).scenes]
+    return _finding(
+        "same-scene",
+        "note",
+        scenes,
+        f"{_pictures(scenes)} look nearly like others that differ in a small place, or like most of the data, as with a camera"
+        " that stands still: whether they are copies can't be told, and only those with the same bytes count as such",
+        "Where cameras or patients have several pictures, name them (`--group-by`), so that each stays in one split.",
     )
 
 

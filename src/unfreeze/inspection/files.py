@@ -14,7 +14,8 @@ from unfreeze.data.thumbnail import colour_of, stack
 from unfreeze.inspection.finding import DataFinding, Severity
 
 CODES = (
-    "unreadable", "empty-file", "not-a-picture", "truncated", "damaged", "too-large", "unused-file",
+    "unreadable", "empty-file", "not-a-picture", "truncated", "damaged", "too-large",
+    "linked-folder", "unused-file",
     "wrong-extension", "animated", "exif-turned", "tiny", "extreme-aspect",
     "cmyk", "high-bit-depth", "palette", "transparency", "grey-among-colour", "colour-among-grey",
 )  # fmt: skip
@@ -35,26 +36,38 @@ _EXTENSIONS = {
     "TIFF": (".tif", ".tiff"),
     "GIF": (".gif",),
 }
-# Why a file was left out -> severity, what it is, what to do.
+# What follows the last dot of a name needn't be an extension: IMG_2024.06.00.
+_KNOWN = {ending for endings in _EXTENSIONS.values() for ending in endings} | {
+    ".heic", ".heif", ".avif", ".jp2", ".jxl", ".ico", ".svg", ".psd", ".dng", ".raw", ".eps",
+    ".pdf", ".txt", ".html", ".zip", ".mp4", ".mov", ".dcm",
+}  # fmt: skip
+# Why a file was left out -> severity, what one is and several are, what to do.
 _LEFT_OUT: dict[str, tuple[Severity, str, str]] = {
-    "unreadable": ("error", "can't be read", "Make them readable, or remove them: training leaves them out."),
-    "empty-file": ("error", "are empty (0 bytes)", "Copy them again from where they came from, or remove them."),
+    "unreadable": ("error", "can't be read", "Training leaves such files out: make them readable, or remove them."),
+    "empty-file": (
+        "error",
+        "is|are empty (0 bytes)",
+        "Training leaves such files out: copy them again from where they came from, or remove them.",
+    ),
     "not-a-picture": (
         "warning",
-        "are no pictures in a format that can be read",
-        "Move them out of the class folders, or convert them to JPEG or PNG: training leaves them out.",
+        "is|are in no format that can be read",
+        "Training leaves such files out: move them out of the class folders, or convert pictures to JPEG or PNG.",
     ),
-    "truncated": ("error", "end too early", "Copy or download them again: training leaves them out."),
-    "damaged": ("error", "are damaged or truncated", "Copy or download them again: training leaves them out."),
+    "truncated": ("error", "ends|end too early", "Training leaves such files out: copy or download them again."),
+    "damaged": ("error", "is|are damaged or truncated", "Training leaves such files out: copy or download them again."),
     "too-large": (
         "warning",
-        "have more pixels than the limit",
-        f"Reduce them, or raise the limit with {LIMIT_VARIABLE} where you know them to be good.",
+        "has|have more pixels than the limit",
+        f"Training leaves such files out: reduce them, or raise the limit with {LIMIT_VARIABLE} if they are good.",
     ),
-    "unused": ("note", "are in no class folder, hidden, or of the system", "They aren't used, and needn't be."),
+    "linked-folder": (
+        "warning",
+        "links|link to a folder",
+        "Pictures behind such links aren't used: copy them into the class folder, or make that the link.",
+    ),
+    "unused": ("note", "is|are in no class folder, hidden, or of the system", "Such files aren't used, and needn't be."),
 }  # fmt: skip
-# Pillow's modes of more than 8 bits a channel begin so.
-_DEPTHS = ("I", "F")
 
 
 def find_in_files(dataset: Dataset, side_px: int) -> list[DataFinding]:
@@ -74,9 +87,7 @@ def _left_out(files: Iterable[LeftOut]) -> list[DataFinding]:
         kinds[file.kind][file.name] = file.reason
     return _present(
         *(
-            _finding(
-                "unused-file" if kind == "unused" else kind, severity, f"{_files(kinds[kind])} {what}", kinds[kind], advice
-            )
+            _finding("unused-file" if kind == "unused" else kind, severity, what, kinds[kind], advice)
             for kind, (severity, what, advice) in _LEFT_OUT.items()
             if kind in kinds
         )
@@ -87,7 +98,7 @@ def _formats(records: Iterable[Record]) -> list[DataFinding]:
     wrong, animated, turned = {}, {}, {}
     for record in records:
         ending = PurePosixPath(record.name).suffix.lower()
-        if ending and record.format and ending not in _EXTENSIONS.get(record.format, (ending,)):
+        if ending in _KNOWN and ending not in _EXTENSIONS.get(record.format, (ending,)):
             wrong[record.name] = f"named {ending}, is {record.format}"
         if record.frames > 1:
             animated[record.name] = f"{record.frames} frames"
@@ -97,23 +108,23 @@ def _formats(records: Iterable[Record]) -> list[DataFinding]:
         _finding(
             "wrong-extension",
             "note",
-            f"{_files(wrong)} are of another format than their names say",
+            "is|are in another format than the name says",
             wrong,
-            "They are read by their content here; programs that go by the name may fail. Rename them.",
+            "Such files are read by their content here; programs that go by the name may fail. Rename them.",
         ),
         _finding(
             "animated",
             "warning",
-            f"{_files(animated)} hold more than one picture",
+            "holds|hold more than one picture",
             animated,
             "Only the first is used. Store the others as files of their own if they should count.",
         ),
         _finding(
             "exif-turned",
             "note",
-            f"{_files(turned)} are stored turned or mirrored, and their EXIF data say so",
+            "is|are stored turned or mirrored, as the EXIF data say",
             turned,
-            "They are turned upright here. A program that doesn't look at EXIF shows the network something else.",
+            "Such pictures are turned upright here. A program that doesn't look at EXIF shows the network something else.",
         ),
     )
 
@@ -132,7 +143,7 @@ def _shapes(records: Iterable[Record], side_px: int) -> list[DataFinding]:
         _finding(
             "tiny",
             "warning",
-            f"{_files(tiny)} must be enlarged more than {MOST_ENLARGED:g} times to the {side_px} pixels of the input",
+            f"must be enlarged more than {MOST_ENLARGED:g} times to the {side_px} pixels of the input",
             tiny,
             "Enlarging adds no detail. Use larger pictures, or an input of fewer pixels (input.side_px) for all.",
             {"short_side_px": least},
@@ -140,9 +151,9 @@ def _shapes(records: Iterable[Record], side_px: int) -> list[DataFinding]:
         _finding(
             "extreme-aspect",
             "warning",
-            f"{_files(extreme)} are more than {EXTREME_ASPECT:g} times as long as wide",
+            f"is|are more than {EXTREME_ASPECT:g} times as long as wide",
             extreme,
-            "The network sees a square cut from the middle. Crop them to what matters.",
+            "The network sees a square cut from the middle. Crop such pictures to what matters.",
             {"aspect": EXTREME_ASPECT},
         ),
     )
@@ -151,24 +162,32 @@ def _shapes(records: Iterable[Record], side_px: int) -> list[DataFinding]:
 def _colours(records: tuple[Record, ...]) -> list[DataFinding]:
     return _present(
         _of_mode(
-            records, "cmyk", lambda mode: mode == "CMYK", "store colour for print (CMYK)", "Convert them to RGB yourself."
+            records,
+            "cmyk",
+            lambda mode: mode.startswith("CMYK"),
+            "stores|store colour for print (CMYK)",
+            "Convert such files to RGB yourself.",
         ),
         _of_mode(
             records,
             "high-bit-depth",
-            lambda mode: mode.startswith(_DEPTHS),
-            "have more than 8 bits a channel",
-            "They are brought to 8 bits, 16-bit levels divided by 257: where few of the levels are used, stretch them first.",
+            lambda mode: ";16" in mode or mode.startswith(("I", "F")),
+            "has|have more than 8 bits a channel",
+            "Brought to 8 bits here, 16-bit levels divided by 257: where few of the levels are used, stretch them first.",
         ),
         _of_mode(
-            records, "palette", lambda mode: mode.startswith("P"), "have a palette of colours", "They are converted to RGB."
+            records,
+            "palette",
+            lambda mode: mode.startswith("P"),
+            "has|have a palette of colours",
+            "Such files are converted to RGB.",
         ),
         _of_mode(
             records,
             "transparency",
-            lambda mode: mode.endswith("+alpha") or mode in ("RGBA", "LA", "PA", "RGBa", "La"),
-            "are transparent in places",
-            "They are laid on white. Where another ground is right, lay them on it yourself.",
+            lambda mode: mode.endswith("+alpha"),
+            "is|are transparent in places",
+            "Such pictures are laid on white. Where another ground is right, lay them on it yourself.",
         ),
         *_mixed(records),
     )
@@ -179,8 +198,7 @@ def _of_mode(
 ) -> DataFinding | None:
     # A GIF can't but have a palette.
     told = (record for record in records if applies(record.mode) and (code != "palette" or record.format != "GIF"))
-    names = {record.name: f"colour mode {record.mode}" for record in told}
-    return _finding(code, "note", f"{_files(names)} {what}", names, advice)
+    return _finding(code, "note", what, {record.name: f"colour mode {record.mode}" for record in told}, advice)
 
 
 def _mixed(records: tuple[Record, ...]) -> list[DataFinding | None]:
@@ -193,30 +211,34 @@ def _mixed(records: tuple[Record, ...]) -> list[DataFinding | None]:
     if not 0 < is_exception.mean() <= _MINORITY:
         return []
     code, what, others = (
-        ("grey-among-colour", "are grey", "have colour")
+        ("grey-among-colour", "is|are grey", "have colour")
         if is_exception is grey
-        else ("colour-among-grey", "have colour", "are grey")
+        else ("colour-among-grey", "has|have colour", "are grey")
     )
     names = {record.name: f"colour mode {record.mode}" for record, odd in zip(known, is_exception, strict=True) if odd}
     advice = "Make sure that it isn't the class that decides which: a network would learn that instead."
-    return [_finding(code, "note", f"{_files(names)} {what}, the others {others}", names, advice)]
+    return [_finding(code, "note", f"{what}, the others {others}", names, advice)]
 
 
 def _finding(
     code: str,
     severity: Severity,
-    explanation: str,
+    what: str,
     details: Mapping[str, str],
     advice: str,
     thresholds: Mapping[str, float] | None = None,
 ) -> DataFinding | None:
-    """The finding about these files, or None where there are none."""
+    """The finding about these files, or None where there are none.
+
+    Args:
+        what: what they are, the verb for one file and for several where they differ: `is|are empty`.
+    """
     if not details:
         return None
     return DataFinding(
         code=code,
         severity=severity,
-        explanation=explanation,
+        explanation=_counted(len(details), what),
         groups=tuple((name,) for name in details),
         details=dict(details),
         measured={"files": float(len(details))},
@@ -229,5 +251,7 @@ def _present(*findings: DataFinding | None) -> list[DataFinding]:
     return [finding for finding in findings if finding is not None]
 
 
-def _files(names: Mapping[str, str]) -> str:
-    return "1 file" if len(names) == 1 else f"{len(names)} files"
+def _counted(number: int, what: str) -> str:
+    verbs, _, rest = what.partition(" ")
+    one, _, several = verbs.partition("|")
+    return f"1 file {one} {rest}" if number == 1 else f"{number} files {several or one} {rest}"

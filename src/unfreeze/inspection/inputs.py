@@ -9,12 +9,12 @@ Two kinds of question, each answered where the pictures' own look can't be taken
    What the pictures come as is known from the input contract, or read off the range of their values.
 2. **Are red and blue swapped, are the pictures far too small?** Made-up pictures can't tell. The person's pictures go through
    the whole network as they are, with the channels swapped, and, where its last layers are far off, enlarged; its memory of
-   what there is in the world takes sides, or doesn't.
+   what there is in the world takes sides, or doesn't. Channels swapped after another mean was taken off each show in the range.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -28,9 +28,11 @@ from unfreeze.recipe.network import InputContract
 from unfreeze.training.arrivals import Arrival
 
 Values = NDArray[np.float32]
-# From pictures as the network takes them, float32 [B, H, W, 3], to what arrives at its first so many normalisation layers,
-# or at all of them.
-Observe = Callable[[Values, int | None], Sequence[Arrival]]
+# From batches of pictures as the network takes them, float32 [B, H, W, 3], to what arrives at each of its normalisation
+# layers, or at the first only.
+Observe = Callable[[Iterable[Values], bool], Sequence[Arrival]]
+_Ends = tuple[NDArray[np.float64], NDArray[np.float64]]  # of each channel's values: darkest and brightest
+_Look = Callable[[Values, bool], Sequence[Arrival]]  # the same of pictures, whatever their number
 
 CODES = FIT, MISMATCH, UNKNOWN = "inputs-fit", "inputs-mismatch", "inputs-unknown"
 # Distances below are means of ln(1 + symmetric KL divergence). A scale wrong by a factor of 2 gives 0.75; the right convention
@@ -44,8 +46,18 @@ _UNLIKE = 0.2
 # How far off the last layers are with pictures of less than half the side of the pretraining, and which part of it is left
 # when they are enlarged.
 _DEEP_SHIFT, _LEFT_ENLARGED = 0.25, 0.7
+# Which part of a convention's range pictures fill at least: of a usual one, of one that only mistakes give (values of any kind
+# fit somewhere into those wide ranges), and to be sure that they came that way.
+_FILLS, _FILLS_MISTAKEN, _FILLS_SURELY = 0.25, 0.45, 0.9
+_DULLEST = 0.05  # less of it makes no picture
+# By which the range of channels swapped after normalising must be filled better.
+_CLEARLY = 0.04
+# By which part they may leave it, and yet be of that convention: resampling rings beside edges, more than this where nothing
+# else is in a picture.
+_RINGING, _MOST_RINGING = 0.08, 0.3
 _TINY = 1e-6
 _NATURAL_PICTURES = 8
+_UNUSUAL = "unusual"
 # Fewer say nothing about the second question: the sky of one of them decides.
 _ENOUGH_PICTURES = 8
 
@@ -105,7 +117,13 @@ _MISTAKEN = (
 # Of ImageNet's pixels, 0–1, R, G, B: variances along three directions, which are the columns.
 _COLOUR_VARIANCES = np.array([0.2175, 0.0188, 0.0045])
 _COLOUR_DIRECTIONS = np.array([[-0.5675, 0.7192, 0.4009], [-0.5808, -0.0045, -0.8140], [-0.5836, -0.6948, 0.4203]])
-_BY_NAME = {convention.name: convention for convention in (*EXPECTED, *_MISTAKEN)}
+# With the channels swapped after each had its own mean taken off -> what was meant.
+_SWAPPED_AFTER = {
+    replace(meant, name=f"{meant.name}-swapped", words=f"{meant.words}, red and blue swapped", bgr=not meant.bgr): meant
+    for meant in EXPECTED
+    if len(set(meant.mean)) > 1
+}
+_BY_NAME = {convention.name: convention for convention in (*EXPECTED, *_SWAPPED_AFTER, *_MISTAKEN)}
 
 
 @dataclass(frozen=True)
@@ -115,29 +133,43 @@ class Evidence:
     Attributes:
         received: how the pictures come.
         distances: convention -> how far what arrives at the first normalisation layer is from what it remembers.
+        ambiguous: their values may as well be right, of pictures without black or white.
+        mean_in_place: whether it is seen that each channel had its own mean taken off.
         as_given, swapped, enlarged: of the person's pictures under the convention that fits best, how far the means of every
             layer are from those it remembers: as the pictures are, with red and blue swapped, and at twice the size.
     """
 
     received: Convention
     distances: dict[Convention, float]
+    ambiguous: bool = False
+    mean_in_place: bool = True
     as_given: Sequence[float] = ()
     swapped: Sequence[float] = ()
     enlarged: Sequence[float] = ()
 
     @property
     def expected(self) -> Convention:
-        """The one that fits best; where that is not by much, the one received."""
+        """The one that fits best; where that is not by much, the one received, or what was meant by it."""
         best = min(self.distances, key=lambda convention: self.distances[convention])
-        return self.received if self.distances[self.received] <= self.distances[best] + _MARGIN else best
+        meant = _SWAPPED_AFTER.get(self.received, self.received)
+        return meant if self.distances[meant] <= self.distances[best] + _MARGIN else best
+
+    @property
+    def swapped_after(self) -> bool:
+        """Whether red and blue were swapped after they were normalised: first layers can't tell, the range can."""
+        return _SWAPPED_AFTER.get(self.received) == self.expected
 
     @property
     def order(self) -> str:
         """Of the channels: `fits`, `swapped` or `can't tell`."""
+        if self.swapped_after:
+            return "swapped"
         # Far from all that the network knows, it is not known either which of the two is farther.
         if not self.as_given or self.unlike or abs(self.swap_gain) < _SWAP_MARGIN:
             return "can't tell"
-        return "swapped" if self.swap_gain > 0 else "fits"
+        if self.swap_gain > 0:
+            return "swapped"
+        return "fits" if self.mean_in_place else "can't tell"
 
     @property
     def unlike(self) -> bool:
@@ -156,36 +188,55 @@ class Evidence:
         return _mean(ratios)
 
 
-def check_inputs(observe: Observe, values: Values, contract: InputContract | None = None) -> DataFinding:
+def check_inputs(observe: Observe, values: Values, contract: InputContract | None = None, batch: int = 32) -> DataFinding:
     """Whether these pictures reach the network as in its pretraining; if not, the most likely mistake.
 
     Args:
         observe: of the network; a size that it doesn't take is a ModelError.
         values: float32 [B, H, W, 3], as the network is given them; 32 pictures are good.
         contract: how they were prepared; None reads it off their values.
+        batch: how many of them the network is given at once; larger ones fewer.
     """
     if np.ptp(values) == 0:
         return _cannot_tell("the pictures hold one value only")
+    look = _in_batches(observe, batch * values.shape[1] * values.shape[2])
     received = of_contract(contract) if contract is not None else recognise(values)
     raw = received.undone(values)
     natural = natural_pictures(values.shape[1], values.shape[2])
-    there = observe(received.applied(natural), 1)
+    there = look(received.applied(natural), True)
     if not there or _is_new(there[0]):
         return _cannot_tell(_NO_MEMORY if there else _NO_BATCHNORM)
     # Trained on photographs, or on pictures like these: whichever comes nearer under some convention.
-    populations = [_first_distances(observe, pixels, received) for pixels in (natural, raw)]
+    populations = [_first_distances(look, pixels, received) for pixels in (natural, raw)]
     found = Evidence(received, min(populations, key=lambda distances: min(distances.values())))
-    if len(values) < _ENOUGH_PICTURES:
-        return conclude(found)
+    if contract is None:
+        ends = _ends(values)
+        ambiguous = _is_ambiguous(ends, received, found.expected)
+        found = replace(found, ambiguous=ambiguous, mean_in_place=_mean_in_place(ends, received))
+    return conclude(found if found.ambiguous or len(values) < _ENOUGH_PICTURES else _ask_all_layers(look, raw, found))
+
+
+def _ask_all_layers(look: _Look, raw: Values, found: Evidence) -> Evidence:
+    """Adds the answers to the second question."""
 
     def shifts(pixels: Values) -> list[float]:
-        return [_shift(layer) for layer in observe(found.expected.applied(pixels), None)]
+        return [_shift(layer) for layer in look(found.expected.applied(pixels), False) if not _is_new(layer)]
 
     found = replace(found, as_given=shifts(raw), swapped=shifts(raw[..., ::-1]))
     if _deep(found.as_given) > _DEEP_SHIFT:
         with suppress(ModelError):  # not every network takes another size
             found = replace(found, enlarged=shifts(raw.repeat(2, axis=1).repeat(2, axis=2)))
-    return conclude(found)
+    return found
+
+
+def _in_batches(observe: Observe, pixels: int) -> _Look:
+    """`observe`, of any number of pictures: so many pixels go in at once, or one picture."""
+
+    def look(values: Values, first_only: bool) -> Sequence[Arrival]:
+        size = max(1, pixels // (values.shape[1] * values.shape[2]))
+        return observe((values[start : start + size] for start in range(0, len(values), size)), first_only)
+
+    return look
 
 
 def conclude(found: Evidence) -> DataFinding:
@@ -198,14 +249,14 @@ def conclude(found: Evidence) -> DataFinding:
         measured |= {"last-layers": _deep(found.as_given), "last-layers-enlarged": _deep(found.enlarged)}
     thresholds = {"margin": _MARGIN, "far": _FAR, "swap-gain": _SWAP_MARGIN}
     details = {"received": received.name, "expected": expected.name, "order": found.order}
-    if found.distances[expected] > _FAR:
-        return replace(_cannot_tell(_NONE_FITS), measured=measured, thresholds=thresholds, details=details)
+    if found.distances[expected] > _FAR or found.ambiguous:
+        unknown = _cannot_tell(_AMBIGUOUS if found.ambiguous else _NONE_FITS)
+        return replace(unknown, measured=measured, thresholds=thresholds, details=details)
     if mistakes := _mistakes(found):
         return DataFinding(
             MISMATCH,
-            "warning" if expected == received else "error",
-            f"probably: {', and '.join(mistakes.values())}. What arrives at the network's normalisation layers isn't what they"
-            " remember from pretraining.",
+            "warning" if mistakes.keys() <= {"channels-swapped", "too-small"} else "error",
+            f"probably: {', and '.join(mistakes.values())}.{'' if found.swapped_after else _NOT_REMEMBERED}",
             measured=measured,
             thresholds=thresholds,
             details=details | {"mistake": "+".join(mistakes)},
@@ -227,7 +278,7 @@ def words(name: str) -> str:
     """What a hypothesis says, by its name in `DataFinding.measured`; nothing for other numbers."""
     others = {
         "contract": "the checkpoint's mean and std",
-        "unusual": "values as they come",
+        _UNUSUAL: "values as they come",
         "as-given": "all layers, red and blue as they come",
         "channels-swapped": "all layers, red and blue swapped",
         "last-layers": "last layers, pictures as they come",
@@ -255,22 +306,23 @@ def of_contract(contract: InputContract) -> Convention:
 
 
 def recognise(values: NDArray[Any]) -> Convention:
-    """How pictures were prepared, by their smallest and largest values: the convention whose range they fill best.
+    """How pictures were prepared, by their darkest and brightest values: the usual convention whose range they fill best.
 
-    Where they are outside all of them, one is made up that puts each channel's smallest value at 0 and its largest at 1.
+    Where there is none, one that mistakes give. Where they are outside those too, one is made up that puts each channel's
+    darkest value at 0 and its brightest at 1.
 
     Args:
         values: float32 [B, H, W, 3], of several pictures, some of them with black and with white in them.
     """
-    low, high = values.min(axis=(0, 1, 2)).astype(float), values.max(axis=(0, 1, 2)).astype(float)
-    filled = {convention: _filled(convention, low, high) for convention in _BY_NAME.values()}
-    # Values of any kind fit somewhere into the wide ranges that mistakes give.
-    likely = [convention for convention, part in filled.items() if part > (0.25 if convention in EXPECTED else 0.45)]
-    if likely:
-        return max(likely, key=lambda convention: filled[convention])
+    ends = low, high = _ends(values)
+    for known, least in (((*EXPECTED, *_SWAPPED_AFTER), _FILLS), (_MISTAKEN, _FILLS_MISTAKEN)):
+        filled = {convention: _filled(convention, ends) for convention in known}
+        best = max(known, key=lambda convention: filled[convention] - _CLEARLY * (convention in _SWAPPED_AFTER))
+        if filled[best] > least:
+            return best
     span = np.maximum(high - low, 1e-6)
     mean, std = tuple((-low / span).tolist()), tuple((1 / span).tolist())
-    return Convention("unusual", f"values of no usual kind ({low.min():.3g} to {high.max():.3g})", mean, std)
+    return Convention(_UNUSUAL, f"values of no usual kind ({low.min():.3g} to {high.max():.3g})", mean, std)
 
 
 def natural_pictures(height: int, width: int) -> Values:
@@ -293,10 +345,10 @@ def natural_pictures(height: int, width: int) -> Values:
     return pictures
 
 
-def _first_distances(observe: Observe, raw: Values, received: Convention) -> dict[Convention, float]:
+def _first_distances(look: _Look, raw: Values, received: Convention) -> dict[Convention, float]:
     """Convention -> distance at the first normalisation layer."""
     conventions = dict.fromkeys((received, *EXPECTED))
-    return {convention: distance(observe(convention.applied(raw), 1)[0]) for convention in conventions}
+    return {convention: distance(look(convention.applied(raw), True)[0]) for convention in conventions}
 
 
 def distance(layer: Arrival) -> float:
@@ -327,23 +379,44 @@ def _is_new(layer: Arrival) -> bool:
     return bool(np.all(layer.remembered_mean == 0) and np.all(layer.remembered_variance == 1))
 
 
-def _filled(convention: Convention, low: NDArray[Any], high: NDArray[Any]) -> float:
-    """Which part of a convention's range the values fill, 0–1; 0 where they leave it by more than rounding."""
+def _ends(values: Values) -> _Ends:
+    """The darkest and the brightest value of each channel, but for one in a thousand: float64 [3] each."""
+    low, high = np.quantile(values, (0.001, 0.999), axis=(0, 1, 2)).astype(np.float64)
+    return low, high
+
+
+def _filled(convention: Convention, ends: _Ends, ringing: float = _RINGING) -> float:
+    """Which part of a convention's range the values fill, less that by which they go beyond; 0 where that is too much."""
     start, end = (convention.applied(np.full(3, value)).astype(float) for value in (0.0, 1.0))
-    room = 0.02 * (end - start)
-    if np.any(low < start - room) or np.any(high > end + room):
-        return 0.0
-    return float(np.mean((high - low) / (end - start)))
+    low, high = ((value - start) / (end - start) for value in ends)
+    beyond = np.maximum([-low, high - 1], 0)
+    return float(np.mean(high - low - 2 * beyond.sum(axis=0))) if beyond.max() <= ringing else 0.0
+
+
+def _is_ambiguous(ends: _Ends, received: Convention, expected: Convention) -> bool:
+    """Whether they don't surely come as it seems and, rightly prepared, would still be pictures, if dull ones."""
+    sure = received.name != _UNUSUAL and _filled(received, ends) > _FILLS_SURELY
+    return expected != received and not sure and _filled(expected, ends, _MOST_RINGING) > _DULLEST
+
+
+def _mean_in_place(ends: _Ends, received: Convention) -> bool:
+    """Whether each channel shows by its range that its own mean was taken off; where all have the same there is no other way."""
+    if received.name == _UNUSUAL:
+        return False
+    swapped = replace(received, bgr=not received.bgr)
+    return len(set(received.mean)) == 1 or _filled(received, ends) > _filled(swapped, ends) + _CLEARLY
 
 
 def _mistakes(found: Evidence) -> dict[str, str]:
     """The name of each likely mistake, and what it is, with the numbers that say so."""
     received, expected = found.received, found.expected
     mistakes = {}
-    if expected != received:
+    if expected != received and not found.swapped_after:
         said = f"{received.words} where the network expects {expected.words}"
         mistakes[_mistake(received, expected)] = f"{said} ({_compared(found)})"
-    if found.order == "swapped":
+    if found.swapped_after:
+        mistakes["channels-swapped"] = f"the range of the values is that of {received.words}"
+    elif found.order == "swapped":
         nearer = 1 - np.exp(-found.swap_gain)
         mistakes["channels-swapped"] = f"RGB and BGR swapped (the other way round all layers come {nearer:.0%} nearer)"
     if found.too_small:
@@ -362,7 +435,7 @@ def _mistake(received: Convention, expected: Convention) -> str:
         return "divided-twice"
     if (received.name, expected.name) in (("0-1", "imagenet"), ("0-255", "caffe")):
         return "mean-std-missing"
-    return "imagenet-mean-std" if received.name == "imagenet" else "value-range"
+    return "imagenet-mean-std" if received.name in ("imagenet", "imagenet-swapped") else "value-range"
 
 
 def _cannot_tell(reason: str) -> DataFinding:
@@ -375,7 +448,9 @@ def _cannot_tell(reason: str) -> DataFinding:
 
 
 _NO_BATCHNORM = "the network has no BatchNorm layer, so it keeps no statistics of what it was pretrained on"
-_NO_MEMORY = "the network's BatchNorm layers hold what they start with: it wasn't pretrained"
+_NO_MEMORY = "the network's first BatchNorm layer holds what it starts with: it wasn't pretrained"
+_NOT_REMEMBERED = " What arrives at the network's normalisation layers isn't what they remember from pretraining."
+_AMBIGUOUS = "the pictures hold no black and white by which the range of their values could be known"
 _NONE_FITS = (
     "with none of the usual conventions does the same arrive at the network's normalisation layers as in its pretraining"
 )
@@ -403,6 +478,8 @@ def _why(found: Evidence) -> str:
         return f"fewer than {_ENOUGH_PICTURES} pictures"
     if found.unlike:
         return "the pictures are unlike those of its pretraining"
+    if not found.mean_in_place:
+        return "the range of the values doesn't show which mean was taken off which channel"
     return "swapping red and blue changes too little"
 
 

@@ -13,7 +13,7 @@ from unfreeze.data.dataset import Dataset, Record
 from unfreeze.inspection.duplicates import find_clusters
 from unfreeze.inspection.finding import DataFinding
 
-CODES = ("disputed-labels",)
+CODES = ("disputed-labels", "labels-unknown")
 FOLDS = 5
 # A class of one picture can't be learned without it.
 _FEWEST_OF_CLASS = 2
@@ -46,6 +46,11 @@ def judgeable(dataset: Dataset) -> list[Record]:
         label for label, _ in {(one.label, number) for one, number in zip(dataset.records, numbers, strict=True)}
     )
     return [record for record in dataset.records if different[record.label] >= _FEWEST_OF_CLASS]
+
+
+def cannot_tell(reason: str) -> DataFinding:
+    """The finding where labels can't be asked about."""
+    return DataFinding("labels-unknown", "note", f"labels weren't looked at: {reason}")
 
 
 def find_in_labels(records: Sequence[Record], features: NDArray[np.float32]) -> list[DataFinding]:
@@ -96,11 +101,11 @@ def out_of_sample_probabilities(
 ) -> NDArray[np.float32]:
     """What a classifier that hasn't seen a picture, nor another one of its group, says of it.
 
-    Logistic regression on standardised features, in `FOLDS` stratified folds that keep groups together.
+    Logistic regression on standardised features, in at most `FOLDS` stratified folds that keep groups together.
 
     Args:
         features: float32 [N, C], of the frozen network.
-        labels: int64 [N], each in 0 … K-1; every class has at least 2 pictures.
+        labels: int64 [N], each in 0 … K-1; every class has pictures of at least 2 groups.
         groups: int64 [N]; pictures that are copies of each other have the same number.
 
     Returns:
@@ -110,16 +115,21 @@ def out_of_sample_probabilities(
     from sklearn.model_selection import StratifiedGroupKFold
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
+    from threadpoolctl import threadpool_limits
 
     probabilities = np.zeros((len(labels), int(labels.max()) + 1), np.float32)
-    folds = StratifiedGroupKFold(min(FOLDS, int(np.unique(groups).size)), shuffle=True, random_state=seed)
+    # As many folds as the smallest class has different pictures, so that each is learned from others.
+    fewest = min(np.unique(groups[labels == label]).size for label in np.unique(labels))
+    folds = StratifiedGroupKFold(min(FOLDS, int(fewest)), shuffle=True, random_state=seed)
     generator = np.random.default_rng(seed)
     strength = _INVERSE_STRENGTH / features.shape[1]
     for fitted, held_out in folds.split(features, labels, groups):
         if len(fitted) > _MOST_FITTED:
             fitted = generator.choice(fitted, _MOST_FITTED, replace=False)
         classifier = make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=200))
-        classifier.fit(features[fitted], labels[fitted])
+        # Of products so thin, several threads make waiting: 43 s of two busy cores' time became 3.
+        with threadpool_limits(1):
+            classifier.fit(features[fitted], labels[fitted])
         probabilities[np.ix_(held_out, classifier.classes_)] = classifier.predict_proba(features[held_out])
     return probabilities
 

@@ -12,9 +12,10 @@ from scipy.special import chdtrc
 from unfreeze.data.dataset import Dataset
 from unfreeze.inspection.finding import DataFinding
 
-CODES = ("class-missing-from-split", "splits-differ", "too-few-to-compare", "group-leakage")
+CODES = ("empty-split", "class-missing-from-split", "splits-differ", "too-few-to-compare", "group-leakage")
 # Two models that far apart should be told apart, at the accuracy that a fine-tuned network may be expected to have.
 POINTS, EXPECTED_ACCURACY = 0.05, 0.9
+_MOST_LISTED = 5
 _Z = 1.959963984540054  # 95 %
 # Proportions differ where chance hardly makes it so and where it matters: Cramér's V of 0.1 is a small effect (Cohen 1988).
 P_VALUE, CRAMERS_V = 0.001, 0.1
@@ -23,15 +24,28 @@ P_VALUE, CRAMERS_V = 0.001, 0.1
 def find_in_splits(dataset: Dataset) -> list[DataFinding]:
     """What is found between the splits; nothing where there are none."""
     counts = {split: of_class for split, of_class in dataset.counts().items() if split != "all"}
-    if len(counts) < 2:
-        return []
-    found = [_missing(counts), _different(counts), _too_small(counts), _torn_groups(dataset)]
+    found = [_empty([split for split in dataset.given_splits if split not in counts])]
+    if len(counts) > 1:
+        found += [_missing(counts), _different(counts), _too_small(counts), _torn_groups(dataset)]
     return [finding for finding in found if finding is not None]
 
 
 def pictures_needed(points: float = POINTS, accuracy: float = EXPECTED_ACCURACY) -> int:
     """How many pictures tell an accuracy to within `points` either way, 19 times of 20: z² p (1 - p) / d²."""
     return math.ceil(_Z**2 * accuracy * (1 - accuracy) / points**2)
+
+
+def _empty(splits: list[str]) -> DataFinding | None:
+    if not splits:
+        return None
+    return DataFinding(
+        code="empty-split",
+        severity="error",
+        explanation=f"no readable picture in {' and '.join(splits)}",
+        details=dict.fromkeys(splits, "no readable picture"),
+        measured={"splits": float(len(splits))},
+        advice="Fill it, or take its folder away: a training then makes this split from the pictures to train on.",
+    )
 
 
 def _missing(counts: Mapping[str, Mapping[str, int]]) -> DataFinding | None:
@@ -46,7 +60,7 @@ def _missing(counts: Mapping[str, Mapping[str, int]]) -> DataFinding | None:
     return DataFinding(
         code="class-missing-from-split",
         severity="error" if untrained else "warning",
-        explanation="; ".join(f"no picture of '{label}' in {split}" for label, split in missing.items()),
+        explanation=_listed([f"no picture of '{label}' in {split}" for label, split in missing.items()]),
         details={label: f"missing from {split}" for label, split in missing.items()},
         measured={"classes": float(len(missing))},
         advice="Move some pictures of these classes over, or leave the classes out with data.classes.",
@@ -130,3 +144,8 @@ def _torn_groups(dataset: Dataset) -> DataFinding | None:
         measured={"groups": float(len(torn))},
         advice="Keep each group in one split, or give the folder unsplit: automatic splits keep groups together.",
     )
+
+
+def _listed(parts: list[str]) -> str:
+    more = len(parts) - _MOST_LISTED
+    return "; ".join(parts[:_MOST_LISTED]) + (f"; and {more} more" if more > 0 else "")

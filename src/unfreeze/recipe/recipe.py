@@ -269,6 +269,19 @@ class Imbalance(Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _not_for_nothing(self) -> Imbalance:
+        uses = {
+            "beta": ("class_weights: effective", self.class_weights == "effective"),
+            "gamma": ("loss: focal", self.loss == "focal"),
+            "tau": ("loss: logit-adjusted", self.loss == "logit-adjusted"),
+        }
+        for name, (user, is_used) in uses.items():
+            value = getattr(self, name)
+            if not is_used and value != type(self).model_fields[name].default:
+                raise ValueError(f"{name}: {value:g} has no effect without {user}: give both, or neither")
+        return self
+
 
 class Cache(Section):
     """The activation cache: what the frozen part gives for a picture is kept and not computed again. Changes nothing but time.

@@ -164,12 +164,15 @@ class Backend(Protocol):
     def predict(self, batches: Iterable[Batch | Encoded]) -> NDArray[np.float32]:
         """float32 [N, K]: the log-probabilities of each picture, in the order given. Changes nothing."""
 
-    def arrivals(self, values: NDArray[np.float32], first: int | None = None) -> Sequence[Arrival]:
-        """What arrives at each BatchNorm layer as the network infers, in forward order. Changes nothing.
+    def arrivals(self, batches: Iterable[NDArray[np.float32]], first_only: bool) -> Sequence[Arrival]:
+        """What arrives at each BatchNorm layer as the network infers, over all batches, in forward order. Changes nothing.
 
         Args:
-            values: float32 [B, S, S, 3], as the network takes them: normalised, in its channel order.
-            first: only so many layers, without computing the rest.
+            batches: float32 [B, S, S, 3], as the network takes them: normalised, in its channel order.
+            first_only: only at the first, without computing the rest.
+
+        Raises:
+            ModelError: the network fails on a batch.
         """
 
     def finish(self) -> None:

@@ -118,4 +118,11 @@ def _remarks(network: Network, recipe: Recipe) -> tuple[str, ...]:
     unused = sorted(unused_keys(network, recipe))
     if unused:
         remarks.append(f"the strategy {recipe.strategy} has no use for {', '.join(unused)}, which the recipe gives")
+    asked, balanced = recipe.imbalance, ("val_balanced_accuracy", "val_macro_f1")
+    makes_up = asked.class_weights != "none" or asked.oversample or asked.loss == "logit-adjusted"
+    if makes_up and recipe.watch not in balanced:
+        remarks.append(
+            f"rare classes are made up for, and the best epoch is still chosen by {recipe.watch}, which favours frequent ones"
+            f" where validation is unequal too: watch {balanced[0]} may fit better"
+        )
     return tuple(remarks)

@@ -155,9 +155,9 @@ class TensorFlowBackend:
                 outputs += [tail(*tensors).numpy() for tensors, _ in self._activations(group, boundary)]
         return np.concatenate(outputs)
 
-    def arrivals(self, values: NDArray[np.float32], first: int | None = None) -> list[Arrival]:
+    def arrivals(self, batches: Iterable[NDArray[np.float32]], first_only: bool) -> list[Arrival]:
         with tf.device(self._device):
-            return arrivals(self._model, [to_tensor(values)], first)
+            return arrivals(self._model, map(to_tensor, batches), first_only)
 
     def snapshot(self) -> Snapshot:
         return {_name(variable): variable.numpy().copy() for variable in self._model.weights}

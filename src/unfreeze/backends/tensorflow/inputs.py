@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,55 +12,55 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from unfreeze.errors import ModelError, first_line
+from unfreeze.errors import ModelError
 from unfreeze.inspection import inputs
 from unfreeze.inspection.finding import DataFinding
-from unfreeze.inspection.loader import first_pictures
+from unfreeze.inspection.loader import first_batches
 from unfreeze.training.arrivals import Arrival, Tally, Vector
 
 
 class _EnoughError(Exception):
-    """All layers asked for have been reached: the rest of the network needn't be computed."""
+    """The first layer has been reached: the rest of the network needn't be computed."""
 
 
 def check_inputs(model: keras.Model, batches: Iterable[Any], pictures: int) -> DataFinding:
     """See `unfreeze.tensorflow.check_inputs`."""
     if not isinstance(model, keras.Model):
         raise ModelError(f"model: a keras.Model is needed, received {type(model).__name__}")
-    images = first_pictures(batches, pictures, np.asarray)
-    if images.shape[3] != 3:
+    taken = first_batches(batches, pictures, np.asarray)
+    if taken[0].shape[3] != 3:
         return inputs.wrong_layout(
-            images.shape, "pictures × height × width × 3", "tf.transpose(images, (0, 2, 3, 1)) puts them in order."
+            taken[0].shape, "pictures × height × width × 3", "tf.transpose(images, (0, 2, 3, 1)) puts them in order."
         )
 
-    def observe(values: NDArray[np.float32], first: int | None) -> list[Arrival]:
-        return arrivals(model, [tf.convert_to_tensor(values)], first)
+    def observe(batches: Iterable[NDArray[np.float32]], first_only: bool) -> list[Arrival]:
+        return arrivals(model, map(tf.convert_to_tensor, batches), first_only)
 
-    return inputs.check_inputs(observe, images)
+    return inputs.check_inputs(observe, np.concatenate(taken), batch=len(taken[0]))
 
 
-def arrivals(model: keras.Model, batches: Iterable[tf.Tensor], first: int | None = None) -> list[Arrival]:
+def arrivals(model: keras.Model, batches: Iterable[tf.Tensor], first_only: bool = False) -> list[Arrival]:
     """What arrives at the normalisation layers that keep statistics, in the order in which they are reached.
 
     The network infers, and is afterwards as it was.
 
     Args:
         batches: float32 [B, H, W, C], as the network takes them.
-        first: stop after so many layers; None goes through all of the network.
+        first_only: only the first layer's, without computing the rest.
 
     Raises:
         ModelError: the network fails on a batch.
     """
     tallies: dict[keras.layers.Layer, Tally] = {}
-    with _listening(model, tallies, first):
+    with _eagerly(), _listening(model, tallies, first_only):
         for batch in batches:
             try:
                 model(batch, training=False)
             except _EnoughError:
                 continue
-            except (tf.errors.OpError, TypeError, ValueError) as error:
+            except Exception as error:  # somebody else's code fails in any way
                 size = " × ".join(map(str, batch.shape))
-                raise ModelError(f"model: it doesn't take pictures {size}: {first_line(error)}") from error
+                raise ModelError(f"model: it doesn't take pictures {size}: {_reason(error)}") from error
     return [
         Arrival(norm.name, tally.mean, tally.variance, _array(norm.moving_mean), _array(norm.moving_variance))
         for norm, tally in tallies.items()
@@ -67,7 +68,18 @@ def arrivals(model: keras.Model, batches: Iterable[tf.Tensor], first: int | None
 
 
 @contextmanager
-def _listening(model: keras.Model, tallies: dict[keras.layers.Layer, Tally], first: int | None) -> Iterator[None]:
+def _eagerly() -> Iterator[None]:
+    """Runs a model's own `tf.function` as plain Python: in a graph there are no values to listen to."""
+    before = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(before)
+
+
+@contextmanager
+def _listening(model: keras.Model, tallies: dict[keras.layers.Layer, Tally], first_only: bool) -> Iterator[None]:
     """Adds what arrives at each layer to its tally."""
 
     def listen(norm: keras.layers.Layer, values: tf.Tensor) -> None:
@@ -77,10 +89,11 @@ def _listening(model: keras.Model, tallies: dict[keras.layers.Layer, Tally], fir
         )
         count = int(tf.size(values)) // values.shape[axis]
         tallies.setdefault(norm, Tally()).add(count, _array(mean), _array(variance))
-        if len(tallies) == first:
+        if first_only:
             raise _EnoughError
 
     norms = [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization)]
+    own = {norm: vars(norm)["call"] for norm in norms if "call" in vars(norm)}
     for norm in norms:
         _listen_at(norm, listen)
     try:
@@ -88,6 +101,8 @@ def _listening(model: keras.Model, tallies: dict[keras.layers.Layer, Tally], fir
     finally:
         for norm in norms:
             del norm.call  # the class's own is what is left
+        for norm, call in own.items():
+            norm.call = call
 
 
 def _listen_at(norm: keras.layers.Layer, listen: Any) -> None:
@@ -99,6 +114,13 @@ def _listen_at(norm: keras.layers.Layer, listen: Any) -> None:
         return call(inputs, *arguments, **options)
 
     norm.call = listening
+
+
+def _reason(error: Exception) -> str:
+    """The first line of an error, less Keras's own lines before it and the codes for a terminal within."""
+    text = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("Exception encountered when calling")]
+    return lines[0].strip() if lines else type(error).__name__
 
 
 def _array(tensor: Any) -> Vector:

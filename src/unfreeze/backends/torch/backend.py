@@ -162,8 +162,8 @@ class TorchBackend:
                     outputs.append(F.log_softmax(self._tail(tensors, boundary), dim=1).cpu().numpy())
         return np.concatenate(outputs)
 
-    def arrivals(self, values: NDArray[np.float32], first: int | None = None) -> list[Arrival]:
-        return arrivals(self._model, [to_device(values, self._device)], first)
+    def arrivals(self, batches: Iterable[NDArray[np.float32]], first_only: bool) -> list[Arrival]:
+        return arrivals(self._model, (to_device(values, self._device) for values in batches), first_only)
 
     def snapshot(self) -> Snapshot:
         return {name: tensor.detach().clone() for name, tensor in self._model.state_dict().items()}
