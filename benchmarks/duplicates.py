@@ -62,7 +62,7 @@ WAYS: dict[str, Callable[[Image.Image, random.Random], bytes]] = {
         brightened(any_crop(image, chance), chance.choice((0.8, 1.2))).resize((224, 224)), 60
     ),
     "another picture: cropped by 20 % on every side": lambda image, _: encoded(cropped(image, *[0.2] * 4)),
-    "another picture: in grey": lambda image, _: encoded(image.convert("L")),
+    "in grey": lambda image, _: encoded(image.convert("L")),
     "another picture: mirrored": lambda image, _: encoded(image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)),
 }
 
@@ -96,7 +96,8 @@ def main() -> None:
     start = time.process_time()
     alone = find_alike(tuple(originals))
     seconds = time.process_time() - start
-    print(f"{len(records)} pictures, {len(alone.copies)} clusters, {len(alone.scenes)} scenes, {seconds:.1f} s of processor time")
+    found = f"{len(alone.copies)} clusters, {len(alone.scenes)} scenes"
+    print(f"{len(records)} pictures, {found}, {seconds:.1f} s of processor time")
     for cluster in (*alone.copies, *alone.scenes):
         print("  " + ", ".join(records[number].name for number in cluster))
     before = {number: set(cluster) for cluster in alone.copies for number in cluster}

@@ -19,20 +19,22 @@ __all__ = ["check_inputs"]
 def check_inputs(model: Any, batches: Iterable[Any], *, pictures: int = 32) -> DataFinding:
     """Whether a loader's pictures reach a pretrained network as they did in its pretraining; if not, the likely mistake.
 
-    The model infers and is afterwards as it was. What was done to the pictures is read off the range of their values: there
-    should be black and white in them, and no augmentation that goes beyond.
+    The model infers, on no more pictures at once than a batch holds, and is afterwards as it was. What was done to the
+    pictures is read off the range of their values: there should be black and white in them, and no augmentation that goes
+    beyond.
 
     Args:
         model: a pretrained `torch.nn.Module` that takes the pictures alone; best before it is fine-tuned.
-        batches: what the loader gives: tensors or arrays [B, 3, H, W], or (images, labels); one or two batches are taken.
-        pictures: how many to look at, at most.
+        batches: what the loader gives: tensors or arrays [B, 3, H, W] of any scale; tuples or lists that begin with one, such
+            as (images, labels); dictionaries that hold one. As many are taken as hold `pictures`.
+        pictures: how many to look at, at most, 1 or more; of fewer than 8 the order of red and blue isn't told.
 
     Returns:
         A finding: its `code` is `inputs-fit`, `inputs-mismatch` or `inputs-unknown`, `details["mistake"]` the mistake by name.
 
     Raises:
-        DataError: there is no batch, or it isn't of finite pictures in three colours.
-        ModelError: it isn't such a model, or it fails on the pictures.
+        DataError: there is no batch, it isn't of finite pictures in three colours, or the loader fails.
+        ModelError: it isn't such a model, it is a TorchScript, or it fails on the pictures.
         FrameworkError: torch isn't installed.
     """
     load_backend("torch")

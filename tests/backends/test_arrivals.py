@@ -158,9 +158,7 @@ def test_looking_changes_nothing_in_keras(in_torch: InTorch, batches: list[NDArr
     assert vars(model.norm)["call"] is own
 
 
-def test_a_keras_model_whose_call_is_a_tf_function_is_heard_too(
-    in_torch: InTorch, batches: list[NDArray[np.float32]]
-) -> None:
+def test_a_keras_model_whose_call_is_a_tf_function_is_heard_too(in_torch: InTorch, batches: list[NDArray[np.float32]]) -> None:
     plain = InKeras(in_torch)
 
     class Compiled(keras.Model):
@@ -176,9 +174,7 @@ def test_a_keras_model_whose_call_is_a_tf_function_is_heard_too(
     assert not tf.config.functions_run_eagerly()
 
 
-def test_a_keras_failure_gives_its_reason_and_not_kerass_header(
-    in_torch: InTorch, batches: list[NDArray[np.float32]]
-) -> None:
+def test_a_keras_failure_gives_its_reason_and_not_kerass_header(in_torch: InTorch, batches: list[NDArray[np.float32]]) -> None:
     class Failing(keras.Model):
         def call(self, images: Any) -> Any:
             return images.pixels

@@ -93,12 +93,27 @@ def test_pictures_none_of_which_can_be_read(unfreeze: Command, tmp_path: Path) -
     assert (status, "none of 1 files can be read" in error) == (2, True)
 
 
-def test_a_training_about_to_start_is_checked_on_its_pictures(photos: Path, numpy_framework: str, expecting) -> None:
+def test_a_training_about_to_start_is_checked_on_its_pictures(
+    photos: Path, numpy_framework: str, expecting, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("UNFREEZE_CACHE", str(tmp_path))
     expecting("imagenet")
     job = prepare(photos, None, {"model": "tiny", "framework": numpy_framework}, None)
     (found,) = (finding for finding in job.findings if finding.code == "inputs-mismatch")
     assert found.details["expected"] == "imagenet"
     assert found.explanation in [finding.explanation for finding in job.plan.data.findings]
+    (answer,) = (tmp_path / "inputs").iterdir()
+    answer.write_text("{")  # damaged: it is asked again
     expecting("-1-1")
     job = prepare(photos, None, {"model": "tiny", "framework": numpy_framework}, None)
     assert [finding.code for finding in job.findings if "inputs" in finding.code] == []
+
+
+def test_the_same_training_is_asked_once(photos: Path, numpy_framework: str, expecting, monkeypatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("UNFREEZE_CACHE", str(tmp_path))
+    found = {}
+    for name in ("imagenet", "0-255"):
+        expecting(name)
+        job = prepare(photos, None, {"model": "tiny", "framework": numpy_framework}, None)
+        found[name] = [finding for finding in job.findings if finding.code == "inputs-mismatch"]
+    assert found["0-255"] == found["imagenet"] != []

@@ -31,7 +31,7 @@ def test_inspect(unfreeze: Command, photos: Path, tmp_path: Path) -> None:
     assert [line.split("█")[0].split() for line in lines[1:4]] == [["0", "24"], ["fat", "cat", "24"], ["été", "12"]]
     assert "60 pictures in 3 classes" in out
     assert "largest class / smallest: 2.0" in out
-    assert "1 file left out:\n  0/broken.jpg: " in out
+    assert "1 file is in no format that can be read\n  0/broken.jpg: " in out
     with Image.open(tmp_path / "counts.png") as chart:
         assert chart.format == "PNG"
 
@@ -387,8 +387,10 @@ def test_groups_too_few_to_split_are_a_clear_error(unfreeze: Command, photos: Pa
 def test_a_chart_that_can_not_be_written_is_a_clear_error(unfreeze: Command, photos: Path, tmp_path: Path) -> None:
     status, _, err = unfreeze("inspect", photos, "--chart", tmp_path / "missing/counts.png")
     assert (status, err.splitlines()[-1]) == (
-        2, f"unfreeze: {tmp_path}/missing/counts.png: can't be written (No such file or directory)"
-    )  # fmt: skip
+        2,
+        f"unfreeze: {tmp_path}/missing/counts.png: can't be written, there is no folder {tmp_path}/missing: make it, or name"
+        " another file",
+    )
 
 
 def test_ctrl_c_before_training_says_so(unfreeze: Command, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:

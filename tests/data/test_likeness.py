@@ -106,10 +106,9 @@ def test_copies_are_found_beside_a_scene() -> None:
 
 @pytest.mark.parametrize("factor", [0.5, 0.7, 0.8])
 def test_darker_copies_of_strong_colours_are_found(factor: float) -> None:
-    strong = [
-        Image.composite(Image.new("RGB", image.size, colour), image, mask.convert("L").point(lambda level: min(255, level + 60)))
-        for image, mask, colour in zip(SCENES[:12], SCENES[12:24], [(230, 20, 20), (20, 230, 20), (20, 20, 230)] * 4, strict=True)
-    ]
+    colours = [Image.new("RGB", SCENES[0].size, colour) for colour in ((230, 20, 20), (20, 230, 20), (20, 20, 230))]
+    masks = [image.convert("L").point(lambda level: min(255, level + 60)) for image in SCENES[:12]]
+    strong = [Image.composite(colours[number % 3], SCENES[number + 12], mask) for number, mask in enumerate(masks)]
     originals = [thumbnail(image, quality=90) for image in strong]
     copies = [thumbnail(ImageEnhance.Brightness(image).enhance(factor), quality=90) for image in strong]
     found = find_alike((*originals, *copies))

@@ -120,7 +120,7 @@ def test_one_scene_is_split_as_other_pictures_are(still: Path) -> None:
 
 def test_scenes_that_are_a_part_of_their_classes_stay_in_one_split(tmp_path: Path) -> None:
     generator = np.random.default_rng(0)
-    scene_folder(tmp_path, {label: 12 for label in LABELS})
+    scene_folder(tmp_path, dict.fromkeys(LABELS, 12))
     for label in LABELS:
         for number in range(5):
             camera_picture(label, 0.01, generator, place=50).save(tmp_path / label / f"camera {number}.png")

@@ -130,10 +130,12 @@ def test_right_pictures_without_anything_bright_are_no_mistake(brightest: float)
         ("0-1", "0-1", 0, 0.2),
         ("imagenet", "imagenet", 0, 0.15),
         ("-1-1", "-1-1", 0.55, 0.9),
-        ("imagenet", "0-1", 0.2, 0.9),  # a mistake, but the values would also do for bright pictures of little contrast
+        ("-1-1", "0-1", 0.2, 0.9),  # a mistake, but the values would also do for bright pictures of little contrast
     ],
 )
-def test_where_there_is_no_black_and_white_it_cannot_tell(expected: str, received: str, darkest: float, brightest: float) -> None:
+def test_where_there_is_no_black_and_white_it_cannot_tell(
+    expected: str, received: str, darkest: float, brightest: float
+) -> None:
     dull = (darkest + (brightest - darkest) * photographs()).astype(np.float32)
     found = finding(expected, CONVENTIONS[received], dull)
     assert (found.code, "no black and white" in found.explanation) == ("inputs-unknown", True)
@@ -145,10 +147,16 @@ def test_values_that_ring_beyond_the_range_are_no_mistake(name: str) -> None:
     assert finding(name, CONVENTIONS[name], ringing).code == "inputs-fit"
 
 
-def test_a_few_values_far_beyond_the_range_do_not_hide_it() -> None:
+def test_dark_pictures_are_of_the_range_whose_black_they_hold() -> None:
+    assert recognise(photographs() * np.float32(110)).name == "0-255"
+    assert recognise(photographs() * np.float32(110) - np.float32([104, 117, 124])).name == "caffe"
+
+
+def test_values_that_ring_very_far_beyond_the_range_are_no_mistake() -> None:
     values = CONVENTIONS["0-255"].applied(photographs())
-    values[0, 0, 0], values[1, 0, 0] = -66, 321
-    assert recognise(values).name == "0-255"
+    values[0, 0, 0], values[1, 0, 0] = -66, 321  # what lanczos3 makes of noise
+    network = FewFilters(CONVENTIONS["0-255"].applied(natural_pictures(24, 24)))
+    assert check_inputs(network.observe, values).code != "inputs-mismatch"
 
 
 def test_no_more_pixels_go_in_at_once_than_in_a_batch_given() -> None:

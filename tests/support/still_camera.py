@@ -12,7 +12,7 @@ LABELS = ("a", "b")
 
 
 def camera_picture(label: str, part: float, generator: np.random.Generator, place: int = 7) -> Image.Image:
-    """One scene (of each `place` another) with noise and an object on `part` of it, anywhere: an ellipse (a), a rectangle (b)."""
+    """A scene (of each `place` another) with noise and an object anywhere, on `part` of it: an ellipse (a), a rectangle (b)."""
     image = scene(place, SIZE)
     side = round((WIDTH * HEIGHT * part) ** 0.5)
     left, upper = (int(generator.integers(0, length - side)) for length in SIZE)

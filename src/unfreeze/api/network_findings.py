@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import json
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
 from unfreeze.api.finished import PREDICTION_BATCH
+from unfreeze.cache.folder import cache_folder
 from unfreeze.data.dataset import Dataset
 from unfreeze.data.load import Loader, load_files
 from unfreeze.data.picture import decoding_threads
+from unfreeze.errors import StorageError
+from unfreeze.files import make_folder, write_json
 from unfreeze.inspection import inputs
-from unfreeze.inspection.finding import DataFinding
+from unfreeze.inspection.finding import DataFinding, read_finding
 from unfreeze.inspection.labels import cannot_tell, find_in_labels, judgeable
 from unfreeze.recipe.network import HEAD, InputContract
 from unfreeze.recipe.recipe import Augment
@@ -24,8 +29,12 @@ from unfreeze.training.backend import Backend
 from unfreeze.training.encoding import as_float32
 
 _T = TypeVar("_T")
+# In the cache folder: a file for each answer to whether pictures reach a network as in its pretraining.
+_ANSWERS = "inputs"
+# Another one whenever the same is answered otherwise.
+_METHOD = 1
 # Of all pictures to train on: enough for the second kind of question of `inspection.inputs`, few enough for a moment.
-_PICTURES_AT_START = 16
+_PICTURES_AT_START = 8
 
 
 def check_files(paths: Sequence[Path], contract: InputContract, backend: Backend) -> DataFinding | None:
@@ -38,10 +47,37 @@ def check_files(paths: Sequence[Path], contract: InputContract, backend: Backend
 
 
 def find_in_inputs(dataset: Dataset, contract: InputContract, backend: Backend) -> list[DataFinding]:
-    """The likely mistake in how a few of the pictures to train on reach the network; nothing where there is none to be told."""
-    paths = some([record.path for record in dataset.records if record.split in (None, "train")], _PICTURES_AT_START)
-    finding = check_files(paths, contract, backend)
+    """The likely mistake in how a few of the pictures to train on reach the network; nothing where there is none to be told.
+
+    The answer is kept in the cache folder: of the same network, contract and pictures it is asked once.
+    """
+    kept = _kept_answer(dataset, contract, backend)
+    finding = _read_answer(kept) if kept is not None else None
+    if finding is None:
+        paths = some([record.path for record in dataset.records if record.split in (None, "train")], _PICTURES_AT_START)
+        finding = check_files(paths, contract, backend)
+        if finding is not None and kept is not None:
+            with contextlib.suppress(StorageError):  # a cache that can't be written to costs time, not the training
+                make_folder(kept.parent)
+                write_json(kept, asdict(finding))
     return [finding] if finding is not None and finding.code == inputs.MISMATCH else []
+
+
+def _kept_answer(dataset: Dataset, contract: InputContract, backend: Backend) -> Path | None:
+    """Where the answer is kept; None of a network that can't be told from others."""
+    identity = backend.identify_prefix(HEAD)
+    if identity is None:
+        return None
+    asked = [_METHOD, identity, contract.model_dump(mode="json"), dataset.fingerprint, _PICTURES_AT_START]
+    key = hashlib.blake2b(json.dumps(asked, sort_keys=True).encode(), digest_size=16).hexdigest()
+    return cache_folder() / _ANSWERS / f"{key}.json"
+
+
+def _read_answer(kept: Path) -> DataFinding | None:
+    try:
+        return read_finding(json.loads(kept.read_text("utf-8")))
+    except (OSError, ValueError, TypeError, KeyError):  # not there, or damaged
+        return None
 
 
 def find_disputed_labels(dataset: Dataset, contract: InputContract, backend: Backend, place: Place) -> list[DataFinding]:

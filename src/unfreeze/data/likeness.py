@@ -5,9 +5,9 @@ Candidates come from sorting: pictures whose thumbnails are alike stand near eac
 neighbours are compared, so time and memory grow with the number of pictures and not with its square. A candidate counts where
 `alignment` explains the one by the other down to the fine detail, and the colours are near.
 
-A camera that stands still, or one kind of X-ray, gives pictures that differ in one small place only, which is all that matters
-there. Two such are of one scene and aren't copies; and where a scene has such pictures, others of it may differ in something too
-small to be seen here. Measured in docs/decisions/0013-duplicates.md.
+A camera that stands still, or one kind of X-ray, gives pictures that differ in a small place only, which is all that matters
+there. Two such are of one scene and aren't copies; and where a scene has such pictures, others of it may differ in something
+too small to be seen here. Measured in docs/decisions/0013-duplicates.md.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ MOST_UNEXPLAINED = 0.125
 MOST_COLOUR = 10.0
 # What is left is in places where so few of the 14 × 14 pixels hold half of it, and one of them more levels than compression.
 # Two pictures are of one scene where all is explained but so many pixels: an object here in the one, there in the other.
-_PLACE_PX, _PLACE_LEVELS, _PLACES_PX = 5, 12.0, 10
+_PLACE_PX, _PLACE_LEVELS, _PLACES_PX = 4, 12.0, 10
 # What a brighter copy's colours may be scaled by.
 _MOST_SCALED = 2.0
 # How many levels less than the others a pixel was made brighter where its colours ended at white.
@@ -188,7 +188,7 @@ class _Pictures:
         return result
 
     def _clipped(self, pairs: Integers) -> Booleans:
-        """bool [P, side, side]: where a picture is brighter than its partner but less so than elsewhere: colours end at white."""
+        """bool [P, side, side]: where a picture is brighter than the other but less so than elsewhere: colours end at white."""
         darker = np.where(self._means[pairs[:, 0]] <= self._means[pairs[:, 1]], 0, 1)
         dark, bright = (luma_of(self._thumbnails[pairs[np.arange(len(pairs)), side]]) for side in (darker, 1 - darker))
         gains = np.sort((bright / np.maximum(dark, 1)).reshape(len(pairs), SIDE_PX**2))[:, SIDE_PX**2 // 2, None, None]

@@ -4,8 +4,8 @@ Two kinds of question, each answered where the pictures' own look can't be taken
 
 1. **Which values does the network expect?** Its first normalisation layer remembers mean and variance of what arrived in
    pretraining. Made-up pictures with the colours and the spectrum of photographs go in under every usual convention (0–255,
-   0–1, ImageNet's mean and std …); the one under which the same arrives is the one it was trained with. The person's pictures
-   take their place where they come nearer under some convention: then it was trained on such pictures and not on photographs.
+   0–1, ImageNet's mean and std …); the one under which the same arrives is the one it was trained with. Where none comes near,
+   it wasn't trained on photographs, and the person's pictures take their place if they come nearer under some convention.
    What the pictures come as is known from the input contract, or read off the range of their values.
 2. **Are red and blue swapped, are the pictures far too small?** Made-up pictures can't tell. The person's pictures go through
    the whole network as they are, with the channels swapped, and, where its last layers are far off, enlarged; its memory of
@@ -54,7 +54,7 @@ _DULLEST = 0.05  # less of it makes no picture
 _CLEARLY = 0.04
 # By which part they may leave it, and yet be of that convention: resampling rings beside edges, more than this where nothing
 # else is in a picture.
-_RINGING, _MOST_RINGING = 0.08, 0.3
+_RINGING, _MOST_RINGING = 0.12, 0.3
 _TINY = 1e-6
 _NATURAL_PICTURES = 8
 _UNUSUAL = "unusual"
@@ -81,12 +81,12 @@ class Convention:
 
     def applied(self, raw: NDArray[Any]) -> Values:
         """Raw values [..., 3], 0–1, R, G, B, as the network is given them."""
-        values = (raw - np.array(self.mean)) / np.array(self.std)
+        values = (raw - np.array(self.mean, np.float32)) / np.array(self.std, np.float32)
         return np.ascontiguousarray(values[..., ::-1] if self.bgr else values, np.float32)
 
     def undone(self, values: NDArray[Any]) -> Values:
         """The inverse of `applied`."""
-        raw = (values[..., ::-1] if self.bgr else values) * np.array(self.std) + np.array(self.mean)
+        raw = (values[..., ::-1] if self.bgr else values) * np.array(self.std, np.float32) + np.array(self.mean, np.float32)
         return np.ascontiguousarray(raw, np.float32)
 
 
@@ -206,14 +206,19 @@ def check_inputs(observe: Observe, values: Values, contract: InputContract | Non
     there = look(received.applied(natural), True)
     if not there or _is_new(there[0]):
         return _cannot_tell(_NO_MEMORY if there else _NO_BATCHNORM)
-    # Trained on photographs, or on pictures like these: whichever comes nearer under some convention.
-    populations = [_first_distances(look, pixels, received) for pixels in (natural, raw)]
-    found = Evidence(received, min(populations, key=lambda distances: min(distances.values())))
+    distances = _first_distances(look, natural, received)
+    if min(distances.values()) > _MARGIN:  # not trained on photographs: perhaps on pictures like these
+        distances = min(distances, _first_distances(look, raw, received), key=lambda nearer: min(nearer.values()))
+    found = Evidence(received, distances)
+    known = True
     if contract is None:
         ends = _ends(values)
-        ambiguous = _is_ambiguous(ends, received, found.expected)
+        known = found.expected == received or _surely(ends, received)
+        # Rightly prepared, they would still be pictures, if dull ones.
+        dull = _DULLEST if received.name == _UNUSUAL else _FILLS
+        ambiguous = not known and _filled(found.expected, ends, _MOST_RINGING) > dull
         found = replace(found, ambiguous=ambiguous, mean_in_place=_mean_in_place(ends, received))
-    return conclude(found if found.ambiguous or len(values) < _ENOUGH_PICTURES else _ask_all_layers(look, raw, found))
+    return conclude(_ask_all_layers(look, raw, found) if known and len(values) >= _ENOUGH_PICTURES else found)
 
 
 def _ask_all_layers(look: _Look, raw: Values, found: Evidence) -> Evidence:
@@ -316,10 +321,9 @@ def recognise(values: NDArray[Any]) -> Convention:
     """
     ends = low, high = _ends(values)
     for known, least in (((*EXPECTED, *_SWAPPED_AFTER), _FILLS), (_MISTAKEN, _FILLS_MISTAKEN)):
-        filled = {convention: _filled(convention, ends) for convention in known}
-        best = max(known, key=lambda convention: filled[convention] - _CLEARLY * (convention in _SWAPPED_AFTER))
-        if filled[best] > least:
-            return best
+        likely = [convention for convention in known if _filled(convention, ends) > least]
+        if likely:
+            return max(likely, key=lambda convention: _likeness(convention, ends))
     span = np.maximum(high - low, 1e-6)
     mean, std = tuple((-low / span).tolist()), tuple((1 / span).tolist())
     return Convention(_UNUSUAL, f"values of no usual kind ({low.min():.3g} to {high.max():.3g})", mean, std)
@@ -380,27 +384,38 @@ def _is_new(layer: Arrival) -> bool:
 
 
 def _ends(values: Values) -> _Ends:
-    """The darkest and the brightest value of each channel, but for one in a thousand: float64 [3] each."""
-    low, high = np.quantile(values, (0.001, 0.999), axis=(0, 1, 2)).astype(np.float64)
-    return low, high
+    """The darkest and the brightest value of each channel: float64 [3] each."""
+    return values.min(axis=(0, 1, 2)).astype(np.float64), values.max(axis=(0, 1, 2)).astype(np.float64)
+
+
+def _likeness(convention: Convention, ends: _Ends) -> float:
+    """How well the values fill its range, the better if they begin with its black or end with its white."""
+    low, high = _unit(convention, ends)
+    gap = np.minimum(np.abs(low), np.abs(high - 1)).mean()
+    return _filled(convention, ends) - float(gap) - _CLEARLY * (convention in _SWAPPED_AFTER)
 
 
 def _filled(convention: Convention, ends: _Ends, ringing: float = _RINGING) -> float:
     """Which part of a convention's range the values fill, less that by which they go beyond; 0 where that is too much."""
-    start, end = (convention.applied(np.full(3, value)).astype(float) for value in (0.0, 1.0))
-    low, high = ((value - start) / (end - start) for value in ends)
+    low, high = _unit(convention, ends)
     beyond = np.maximum([-low, high - 1], 0)
     return float(np.mean(high - low - 2 * beyond.sum(axis=0))) if beyond.max() <= ringing else 0.0
 
 
-def _is_ambiguous(ends: _Ends, received: Convention, expected: Convention) -> bool:
-    """Whether they don't surely come as it seems and, rightly prepared, would still be pictures, if dull ones."""
-    sure = received.name != _UNUSUAL and _filled(received, ends) > _FILLS_SURELY
-    return expected != received and not sure and _filled(expected, ends, _MOST_RINGING) > _DULLEST
+def _unit(convention: Convention, ends: _Ends) -> _Ends:
+    """Where each channel's ends are between the convention's black, 0, and its white, 1."""
+    start, end = (convention.applied(np.full(3, value)).astype(np.float64) for value in (0.0, 1.0))
+    low, high = ((value - start) / (end - start) for value in ends)
+    return low, high
+
+
+def _surely(ends: _Ends, received: Convention) -> bool:
+    """Whether the values come as it seems: hardly another convention's fill its range from black to white."""
+    return received.name != _UNUSUAL and _filled(received, ends) > _FILLS_SURELY
 
 
 def _mean_in_place(ends: _Ends, received: Convention) -> bool:
-    """Whether each channel shows by its range that its own mean was taken off; where all have the same there is no other way."""
+    """Whether each channel's range shows that its own mean was taken off; where all have the same there is no doubt."""
     if received.name == _UNUSUAL:
         return False
     swapped = replace(received, bgr=not received.bgr)
@@ -415,7 +430,7 @@ def _mistakes(found: Evidence) -> dict[str, str]:
         said = f"{received.words} where the network expects {expected.words}"
         mistakes[_mistake(received, expected)] = f"{said} ({_compared(found)})"
     if found.swapped_after:
-        mistakes["channels-swapped"] = f"the range of the values is that of {received.words}"
+        mistakes["channels-swapped"] = "RGB and BGR swapped after normalising: red has the range of blue's mean and std"
     elif found.order == "swapped":
         nearer = 1 - np.exp(-found.swap_gain)
         mistakes["channels-swapped"] = f"RGB and BGR swapped (the other way round all layers come {nearer:.0%} nearer)"
@@ -450,7 +465,7 @@ def _cannot_tell(reason: str) -> DataFinding:
 _NO_BATCHNORM = "the network has no BatchNorm layer, so it keeps no statistics of what it was pretrained on"
 _NO_MEMORY = "the network's first BatchNorm layer holds what it starts with: it wasn't pretrained"
 _NOT_REMEMBERED = " What arrives at the network's normalisation layers isn't what they remember from pretraining."
-_AMBIGUOUS = "the pictures hold no black and white by which the range of their values could be known"
+_AMBIGUOUS = "the range of the values doesn't say what they are: there is no black and white in the pictures, or much beyond"
 _NONE_FITS = (
     "with none of the usual conventions does the same arrive at the network's normalisation layers as in its pretraining"
 )
