@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from unfreeze.cache import folder as cache
-from unfreeze.cache.folder import ACTIVATIONS, CARRIED_OVER, SCANS
+from unfreeze.cache.folder import ACTIVATIONS, CARRIED_OVER, INPUTS, SCANS
 from unfreeze.cache.layout import Layout
 from unfreeze.cache.store import DESCRIPTION, Store
 
@@ -108,8 +108,14 @@ def test_carried_over_networks_and_scans_are_deleted_with_all_their_files(tmp_pa
         (tmp_path / CARRIED_OVER / name).write_text("{}")
     for name in (SCANS, f"{SCANS}-wal"):
         (tmp_path / name).write_text("")
+    (tmp_path / INPUTS).mkdir()
+    for name in (f"{'a' * 32}.json", f"{'b' * 32}.json", "not ours.json"):
+        (tmp_path / INPUTS / name).write_text("{}")
+    assert [(entry.kind, cache.delete(entry)) for entry in cache.entries(tmp_path) if entry.kind == "inputs"] == [
+        ("inputs", True)
+    ]
     assert [cache.delete(entry) for entry in cache.entries(tmp_path)] == [True, True]
-    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["not ours.json"]
 
 
 def test_a_store_without_description_is_listed(tmp_path: Path) -> None:

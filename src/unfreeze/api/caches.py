@@ -10,7 +10,7 @@ from unfreeze.cache import folder as cache
 from unfreeze.cache.folder import Entry
 from unfreeze.errors import RecipeError, did_you_mean
 
-KINDS = (cache.ACTIVATIONS, cache.CARRIED_OVER, cache.SCANS_KIND)
+KINDS = (cache.ACTIVATIONS, cache.CARRIED_OVER, cache.SCANS_KIND, cache.INPUTS)
 _SECONDS_PER_DAY = 86_400
 
 
@@ -36,7 +36,7 @@ def clear_cache(folder: str | Path | None = None, *, kind: str | None = None, un
     What a running process uses stays.
 
     Args:
-        kind: `activations`, `carried-over` or `scans` only.
+        kind: `activations`, `carried-over`, `scans` or `inputs` only.
         unused_days: only what wasn't used for so many days.
 
     Raises:

@@ -13,7 +13,7 @@ from typing import TypeVar
 import numpy as np
 
 from unfreeze.api.finished import PREDICTION_BATCH
-from unfreeze.cache.folder import cache_folder
+from unfreeze.cache.folder import INPUTS, cache_folder
 from unfreeze.data.dataset import Dataset
 from unfreeze.data.load import Loader, load_files
 from unfreeze.data.picture import decoding_threads
@@ -29,9 +29,7 @@ from unfreeze.training.backend import Backend
 from unfreeze.training.encoding import as_float32
 
 _T = TypeVar("_T")
-# In the cache folder: a file for each answer to whether pictures reach a network as in its pretraining.
-_ANSWERS = "inputs"
-# Another one whenever the same is answered otherwise.
+# Of `find_in_inputs`: another one whenever the same is answered otherwise.
 _METHOD = 1
 # Of all pictures to train on: enough for the second kind of question of `inspection.inputs`, few enough for a moment.
 _PICTURES_AT_START = 8
@@ -51,11 +49,11 @@ def find_in_inputs(dataset: Dataset, contract: InputContract, backend: Backend) 
 
     The answer is kept in the cache folder: of the same network, contract and pictures it is asked once.
     """
-    kept = _kept_answer(dataset, contract, backend)
+    chosen = some([record for record in dataset.records if record.split in (None, "train")], _PICTURES_AT_START)
+    kept = _kept_answer([record.content for record in chosen], contract, backend)
     finding = _read_answer(kept) if kept is not None else None
     if finding is None:
-        paths = some([record.path for record in dataset.records if record.split in (None, "train")], _PICTURES_AT_START)
-        finding = check_files(paths, contract, backend)
+        finding = check_files([record.path for record in chosen], contract, backend)
         if finding is not None and kept is not None:
             with contextlib.suppress(StorageError):  # a cache that can't be written to costs time, not the training
                 make_folder(kept.parent)
@@ -63,14 +61,14 @@ def find_in_inputs(dataset: Dataset, contract: InputContract, backend: Backend) 
     return [finding] if finding is not None and finding.code == inputs.MISMATCH else []
 
 
-def _kept_answer(dataset: Dataset, contract: InputContract, backend: Backend) -> Path | None:
+def _kept_answer(contents: Sequence[str], contract: InputContract, backend: Backend) -> Path | None:
     """Where the answer is kept; None of a network that can't be told from others."""
     identity = backend.identify_prefix(HEAD)
     if identity is None:
         return None
-    asked = [_METHOD, identity, contract.model_dump(mode="json"), dataset.fingerprint, _PICTURES_AT_START]
+    asked = [_METHOD, identity, contract.model_dump(mode="json"), *contents]
     key = hashlib.blake2b(json.dumps(asked, sort_keys=True).encode(), digest_size=16).hexdigest()
-    return cache_folder() / _ANSWERS / f"{key}.json"
+    return cache_folder() / INPUTS / f"{key}.json"
 
 
 def _read_answer(kept: Path) -> DataFinding | None:

@@ -3,6 +3,7 @@
 activations/<key>/                  a store: see `store.py`
 carried-over/<network>.{json,keras} a network of PyTorch's in TensorFlow: see `backends/tensorflow/carried.py`
 scans.sqlite                        what scans found: see `data/index.py`
+inputs/<key>.json                   whether pictures reach a network as in its pretraining: see `api/network_findings.py`
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import platformdirs
 from unfreeze.cache.store import DESCRIPTION, INDEX, LOCK, ROWS, is_held
 
 VARIABLE = "UNFREEZE_CACHE"
-ACTIVATIONS, CARRIED_OVER, SCANS_KIND = "activations", "carried-over", "scans"
+ACTIVATIONS, CARRIED_OVER, SCANS_KIND, INPUTS = "activations", "carried-over", "scans", "inputs"
 SCANS = "scans.sqlite"
 _LEAVING = "leaving-"
 _OURS = {ROWS, INDEX, LOCK, ".tmp"}
@@ -40,7 +41,7 @@ class Entry:
     """Something in a cache folder that can be deleted on its own.
 
     Attributes:
-        kind: `activations`, `carried-over` or `scans`.
+        kind: `activations`, `carried-over`, `scans` or `inputs`.
         description: what it is, in words.
         paths: its folder, or its files.
         size: in bytes.
@@ -56,7 +57,7 @@ class Entry:
 
 def entries(folder: Path) -> list[Entry]:
     """What lies in a cache folder, least recently used first. What is unknown there is left out."""
-    found = [*_stores(folder), *_carried_over(folder), *_scans(folder)]
+    found = [*_stores(folder), *_carried_over(folder), *_scans(folder), *_inputs(folder)]
     return sorted(found, key=lambda entry: entry.last_used)
 
 
@@ -151,11 +152,21 @@ def _carried_over(folder: Path) -> Iterator[Entry]:
 
 
 def _scans(folder: Path) -> Iterator[Entry]:
-    files = tuple(sorted(folder.glob(f"{SCANS}*")))
+    yield from _together(SCANS_KIND, "what is known of pictures that were scanned", folder.glob(f"{SCANS}*"))
+
+
+def _inputs(folder: Path) -> Iterator[Entry]:
+    answers = (path for path in (folder / INPUTS).glob("*.json") if re.fullmatch(r"[0-9a-f]{32}", path.stem))
+    yield from _together(INPUTS, "whether pictures reach networks as in their pretraining", answers)
+
+
+def _together(kind: str, description: str, paths: Iterable[Path]) -> Iterator[Entry]:
+    """Files as one entry; none where there are none."""
+    files = tuple(sorted(paths))
     if files:
         facts = _facts(files)
         size, used = sum(fact.st_size for fact in facts), max((fact.st_mtime for fact in facts), default=0)
-        yield Entry(SCANS_KIND, "what is known of pictures that were scanned", files, size, used)
+        yield Entry(kind, description, files, size, used)
 
 
 def _facts(files: Iterable[Path]) -> list[os.stat_result]:

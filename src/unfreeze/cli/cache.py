@@ -20,7 +20,7 @@ def list_(folder: FolderOption = None) -> None:
 
 def clear(
     folder: FolderOption = None,
-    kind: Annotated[str | None, typer.Option(help="activations, carried-over or scans only.")] = None,
+    kind: Annotated[str | None, typer.Option(help="activations, carried-over, scans or inputs only.")] = None,
     unused_days: Annotated[float, typer.Option(help="Only what wasn't used for so many days.")] = 0,
 ) -> None:
     """Delete what is kept and can be made again, but for what is in use. In Python: unfreeze.clear_cache."""
