@@ -30,7 +30,8 @@ from unfreeze.backends.torch.networks import create_base
 from unfreeze.data.layout import find_files
 from unfreeze.data.load import prepared
 from unfreeze.errors import ModelError
-from unfreeze.inspection.inputs import EXPECTED, check_inputs
+from unfreeze.inspection.conventions import EXPECTED
+from unfreeze.inspection.inputs import check_inputs
 from unfreeze.recipe.network import InputContract
 
 Tally = dict[tuple[str, str], Counter[str]]

@@ -20,7 +20,7 @@ from unfreeze.backends.torch.bundled import ARCHITECTURE, load_into
 from unfreeze.backends.torch.inputs import arrivals as arrivals_in_torch
 from unfreeze.backends.torch.networks import create_base
 from unfreeze.errors import DataError, ModelError
-from unfreeze.inspection.inputs import EXPECTED
+from unfreeze.inspection.conventions import EXPECTED
 
 SIDE_PX, SMALL_PX = 160, 48
 CONVENTIONS = {convention.name: convention for convention in EXPECTED}

@@ -14,7 +14,8 @@ from support import numpy_backend
 from support.command import NUMPY, Command
 from unfreeze import api
 from unfreeze.api.preparation import prepare
-from unfreeze.inspection.inputs import EXPECTED, natural_pictures
+from unfreeze.inspection.conventions import EXPECTED
+from unfreeze.inspection.natural import natural_pictures
 from unfreeze.training.arrivals import Arrival
 
 

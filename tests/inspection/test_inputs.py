@@ -8,18 +8,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from unfreeze.inspection.conventions import EXPECTED, Convention, of_contract, recognise
 from unfreeze.inspection.finding import DataFinding
-from unfreeze.inspection.inputs import (
-    EXPECTED,
-    Convention,
-    Evidence,
-    check_inputs,
-    conclude,
-    distance,
-    natural_pictures,
-    of_contract,
-    recognise,
-)
+from unfreeze.inspection.inputs import Evidence, check_inputs, conclude, distance
+from unfreeze.inspection.natural import natural_pictures
 from unfreeze.recipe.network import InputContract
 from unfreeze.training.arrivals import Arrival, Tally
 

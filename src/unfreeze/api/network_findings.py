@@ -20,6 +20,7 @@ from unfreeze.data.picture import decoding_threads
 from unfreeze.errors import StorageError
 from unfreeze.files import make_folder, write_json
 from unfreeze.inspection import inputs
+from unfreeze.inspection.conventions import of_contract
 from unfreeze.inspection.finding import DataFinding, read_finding
 from unfreeze.inspection.labels import cannot_tell, find_in_labels, judgeable
 from unfreeze.recipe.network import HEAD, InputContract
@@ -40,7 +41,7 @@ def check_files(paths: Sequence[Path], contract: InputContract, backend: Backend
     batches = [batch.images for batch in load_files(paths, contract, PREDICTION_BATCH, decoding_threads(), {})]
     if not batches:
         return None
-    values = inputs.of_contract(contract).applied(np.concatenate(batches) / np.float32(255))
+    values = of_contract(contract).applied(np.concatenate(batches) / np.float32(255))
     return inputs.check_inputs(backend.arrivals, values, contract)
 
 

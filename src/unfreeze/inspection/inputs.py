@@ -17,21 +17,34 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from unfreeze.errors import ModelError
+from unfreeze.inspection.conventions import (
+    BY_NAME,
+    EXPECTED,
+    FILLS,
+    MOST_RINGING,
+    SWAPPED_AFTER,
+    UNUSUAL,
+    Convention,
+    Values,
+    ends_of,
+    filled,
+    mean_in_place,
+    of_contract,
+    recognise,
+    surely,
+)  # fmt: skip
 from unfreeze.inspection.finding import DataFinding
+from unfreeze.inspection.natural import natural_pictures
 from unfreeze.recipe.network import InputContract
 from unfreeze.training.arrivals import Arrival
 
-Values = NDArray[np.float32]
 # From batches of pictures as the network takes them, float32 [B, H, W, 3], to what arrives at each of its normalisation
 # layers, or at the first only.
 Observe = Callable[[Iterable[Values], bool], Sequence[Arrival]]
-_Ends = tuple[NDArray[np.float64], NDArray[np.float64]]  # of each channel's values: darkest and brightest
 _Look = Callable[[Values, bool], Sequence[Arrival]]  # the same of pictures, whatever their number
 
 CODES = FIT, MISMATCH, UNKNOWN = "inputs-fit", "inputs-mismatch", "inputs-unknown"
@@ -46,84 +59,10 @@ _UNLIKE = 0.2
 # How far off the last layers are with pictures of less than half the side of the pretraining, and which part of it is left
 # when they are enlarged.
 _DEEP_SHIFT, _LEFT_ENLARGED = 0.25, 0.7
-# Which part of a convention's range pictures fill at least: of a usual one, of one that only mistakes give (values of any kind
-# fit somewhere into those wide ranges), and to be sure that they came that way.
-_FILLS, _FILLS_MISTAKEN, _FILLS_SURELY = 0.25, 0.45, 0.9
-_DULLEST = 0.05  # less of it makes no picture
-# By which the range of channels swapped after normalising must be filled better.
-_CLEARLY = 0.04
-# By which part they may leave it, and yet be of that convention: resampling rings beside edges, more than this where nothing
-# else is in a picture.
-_RINGING, _MOST_RINGING = 0.12, 0.3
 _TINY = 1e-6
-_NATURAL_PICTURES = 8
-_UNUSUAL = "unusual"
 # Fewer say nothing about the second question: the sky of one of them decides.
 _ENOUGH_PICTURES = 8
-
-
-@dataclass(frozen=True)
-class Convention:
-    """How raw values, 0–1 in the order R, G, B, are given to a network: `(raw - mean) / std`, per channel.
-
-    Attributes:
-        name: stable, for scripts.
-        words: what the values are, for people.
-        mean, std: in the order R, G, B.
-        bgr: the channels go in as B, G, R.
-    """
-
-    name: str
-    words: str
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
-    bgr: bool = False
-
-    def applied(self, raw: NDArray[Any]) -> Values:
-        """Raw values [..., 3], 0–1, R, G, B, as the network is given them."""
-        values = (raw - np.array(self.mean, np.float32)) / np.array(self.std, np.float32)
-        return np.ascontiguousarray(values[..., ::-1] if self.bgr else values, np.float32)
-
-    def undone(self, values: NDArray[Any]) -> Values:
-        """The inverse of `applied`."""
-        raw = (values[..., ::-1] if self.bgr else values) * np.array(self.std, np.float32) + np.array(self.mean, np.float32)
-        return np.ascontiguousarray(raw, np.float32)
-
-
-_MEAN, _STD, _ZERO, _ONE, _HALF = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), (0.0,) * 3, (1.0,) * 3, (0.5,) * 3
-_BYTE = (1 / 255,) * 3
-# What checkpoints are trained with.
-EXPECTED = (
-    Convention("0-1", "values 0 to 1", _ZERO, _ONE),
-    Convention("0-255", "values 0 to 255", _ZERO, _BYTE),
-    Convention("-1-1", "values -1 to 1", _HALF, _HALF),
-    Convention("imagenet", "ImageNet's mean and std", _MEAN, _STD),
-    Convention("caffe", "values 0 to 255 less ImageNet's mean, BGR", _MEAN, _BYTE, bgr=True),
-)
-# What only mistakes give.
-_MISTAKEN = (
-    Convention(
-        "imagenet-twice", "ImageNet's mean and std applied twice",
-        (0.485 * 1.229, 0.456 * 1.224, 0.406 * 1.225), (0.229**2, 0.224**2, 0.225**2),
-    ),
-    Convention("half-twice", "mean and std 0.5 applied twice", (0.75,) * 3, (0.25,) * 3),
-    Convention(
-        "imagenet-of-255", "ImageNet's mean and std applied to values 0 to 255",
-        (0.485 / 255, 0.456 / 255, 0.406 / 255), (0.229 / 255, 0.224 / 255, 0.225 / 255),
-    ),
-    Convention("half-of-255", "mean and std 0.5 applied to values 0 to 255", (0.5 / 255,) * 3, (0.5 / 255,) * 3),
-    Convention("divided-twice", "values divided by 255 twice", _ZERO, (255.0,) * 3),
-)  # fmt: skip
-# Of ImageNet's pixels, 0–1, R, G, B: variances along three directions, which are the columns.
-_COLOUR_VARIANCES = np.array([0.2175, 0.0188, 0.0045])
-_COLOUR_DIRECTIONS = np.array([[-0.5675, 0.7192, 0.4009], [-0.5808, -0.0045, -0.8140], [-0.5836, -0.6948, 0.4203]])
-# With the channels swapped after each had its own mean taken off -> what was meant.
-_SWAPPED_AFTER = {
-    replace(meant, name=f"{meant.name}-swapped", words=f"{meant.words}, red and blue swapped", bgr=not meant.bgr): meant
-    for meant in EXPECTED
-    if len(set(meant.mean)) > 1
-}
-_BY_NAME = {convention.name: convention for convention in (*EXPECTED, *_SWAPPED_AFTER, *_MISTAKEN)}
+_DULLEST = 0.05  # less of a range makes no picture
 
 
 @dataclass(frozen=True)
@@ -151,13 +90,13 @@ class Evidence:
     def expected(self) -> Convention:
         """The one that fits best; where that is not by much, the one received, or what was meant by it."""
         best = min(self.distances, key=lambda convention: self.distances[convention])
-        meant = _SWAPPED_AFTER.get(self.received, self.received)
+        meant = SWAPPED_AFTER.get(self.received, self.received)
         return meant if self.distances[meant] <= self.distances[best] + _MARGIN else best
 
     @property
     def swapped_after(self) -> bool:
         """Whether red and blue were swapped after they were normalised: first layers can't tell, the range can."""
-        return _SWAPPED_AFTER.get(self.received) == self.expected
+        return SWAPPED_AFTER.get(self.received) == self.expected
 
     @property
     def order(self) -> str:
@@ -212,12 +151,12 @@ def check_inputs(observe: Observe, values: Values, contract: InputContract | Non
     found = Evidence(received, distances)
     known = True
     if contract is None:
-        ends = _ends(values)
-        known = found.expected == received or _surely(ends, received)
+        ends = ends_of(values)
+        known = found.expected == received or surely(ends, received)
         # Rightly prepared, they would still be pictures, if dull ones.
-        dull = _DULLEST if received.name == _UNUSUAL else _FILLS
-        ambiguous = not known and _filled(found.expected, ends, _MOST_RINGING) > dull
-        found = replace(found, ambiguous=ambiguous, mean_in_place=_mean_in_place(ends, received))
+        dull = _DULLEST if received.name == UNUSUAL else FILLS
+        ambiguous = not known and filled(found.expected, ends, MOST_RINGING) > dull
+        found = replace(found, ambiguous=ambiguous, mean_in_place=mean_in_place(ends, received))
     return conclude(_ask_all_layers(look, raw, found) if known and len(values) >= _ENOUGH_PICTURES else found)
 
 
@@ -283,13 +222,13 @@ def words(name: str) -> str:
     """What a hypothesis says, by its name in `DataFinding.measured`; nothing for other numbers."""
     others = {
         "contract": "the checkpoint's mean and std",
-        _UNUSUAL: "values as they come",
+        UNUSUAL: "values as they come",
         "as-given": "all layers, red and blue as they come",
         "channels-swapped": "all layers, red and blue swapped",
         "last-layers": "last layers, pictures as they come",
         "last-layers-enlarged": "last layers, pictures enlarged",
     }
-    return _BY_NAME[name].words if name in _BY_NAME else others.get(name, "")
+    return BY_NAME[name].words if name in BY_NAME else others.get(name, "")
 
 
 def wrong_layout(shape: Sequence[int], expected: str, advice: str) -> DataFinding:
@@ -301,52 +240,6 @@ def wrong_layout(shape: Sequence[int], expected: str, advice: str) -> DataFindin
         details={"mistake": "layout"},
         advice=advice,
     )
-
-
-def of_contract(contract: InputContract) -> Convention:
-    """The convention of an input contract."""
-    bgr = contract.channel_order == "BGR"
-    own = Convention("contract", "the checkpoint's mean and std", contract.mean, contract.std, bgr)
-    return next((usual for usual in EXPECTED if usual.bgr == bgr and _alike(usual, own)), own)
-
-
-def recognise(values: NDArray[Any]) -> Convention:
-    """How pictures were prepared, by their darkest and brightest values: the usual convention whose range they fill best.
-
-    Where there is none, one that mistakes give. Where they are outside those too, one is made up that puts each channel's
-    darkest value at 0 and its brightest at 1.
-
-    Args:
-        values: float32 [B, H, W, 3], of several pictures, some of them with black and with white in them.
-    """
-    ends = low, high = _ends(values)
-    for known, least in (((*EXPECTED, *_SWAPPED_AFTER), _FILLS), (_MISTAKEN, _FILLS_MISTAKEN)):
-        likely = [convention for convention in known if _filled(convention, ends) > least]
-        if likely:
-            return max(likely, key=lambda convention: _likeness(convention, ends))
-    span = np.maximum(high - low, 1e-6)
-    mean, std = tuple((-low / span).tolist()), tuple((1 / span).tolist())
-    return Convention(_UNUSUAL, f"values of no usual kind ({low.min():.3g} to {high.max():.3g})", mean, std)
-
-
-def natural_pictures(height: int, width: int) -> Values:
-    """Made-up pictures with the statistics of photographs to second order, all that a first convolution sees in the mean.
-
-    Colours: mean and covariance of ImageNet's pixels (Krizhevsky, Sutskever & Hinton 2012; the numbers as in
-    facebook/fb.resnet.torch). Spectrum: amplitude falling as frequency to the -1.2 (Tolhurst, Tadmor & Chao 1992).
-
-    Returns:
-        float32 [8, height, width, 3], R, G, B, around 0–1 and beyond.
-    """
-    frequency: NDArray[np.float64] = np.hypot(np.fft.fftfreq(2 * height)[:, None], np.fft.rfftfreq(2 * width)[None])
-    frequency[0, 0] = frequency[0, 1]
-    noise = np.random.default_rng(0).standard_normal((_NATURAL_PICTURES // 2, 3, 2 * height, 2 * width))
-    # Twice as large as needed, because what is made this way repeats at its edges.
-    fields = np.fft.irfft2(np.fft.rfft2(noise) / frequency**1.2, noise.shape[2:])
-    fields = fields[:, :, :height, :width] / np.sqrt((fields**2).mean(axis=(0, 2, 3), keepdims=True))
-    colours = np.einsum("ij,njhw->nhwi", _COLOUR_DIRECTIONS * np.sqrt(_COLOUR_VARIANCES), fields)
-    pictures: Values = (np.concatenate([colours, -colours]) + np.array(_MEAN)).astype(np.float32)
-    return pictures
 
 
 def _first_distances(look: _Look, raw: Values, received: Convention) -> dict[Convention, float]:
@@ -381,45 +274,6 @@ def _least_variance(layer: Arrival) -> float:
 
 def _is_new(layer: Arrival) -> bool:
     return bool(np.all(layer.remembered_mean == 0) and np.all(layer.remembered_variance == 1))
-
-
-def _ends(values: Values) -> _Ends:
-    """The darkest and the brightest value of each channel: float64 [3] each."""
-    return values.min(axis=(0, 1, 2)).astype(np.float64), values.max(axis=(0, 1, 2)).astype(np.float64)
-
-
-def _likeness(convention: Convention, ends: _Ends) -> float:
-    """How well the values fill its range, the better if they begin with its black or end with its white."""
-    low, high = _unit(convention, ends)
-    gap = np.minimum(np.abs(low), np.abs(high - 1)).mean()
-    return _filled(convention, ends) - float(gap) - _CLEARLY * (convention in _SWAPPED_AFTER)
-
-
-def _filled(convention: Convention, ends: _Ends, ringing: float = _RINGING) -> float:
-    """Which part of a convention's range the values fill, less that by which they go beyond; 0 where that is too much."""
-    low, high = _unit(convention, ends)
-    beyond = np.maximum([-low, high - 1], 0)
-    return float(np.mean(high - low - 2 * beyond.sum(axis=0))) if beyond.max() <= ringing else 0.0
-
-
-def _unit(convention: Convention, ends: _Ends) -> _Ends:
-    """Where each channel's ends are between the convention's black, 0, and its white, 1."""
-    start, end = (convention.applied(np.full(3, value)).astype(np.float64) for value in (0.0, 1.0))
-    low, high = ((value - start) / (end - start) for value in ends)
-    return low, high
-
-
-def _surely(ends: _Ends, received: Convention) -> bool:
-    """Whether the values come as it seems: hardly another convention's fill its range from black to white."""
-    return received.name != _UNUSUAL and _filled(received, ends) > _FILLS_SURELY
-
-
-def _mean_in_place(ends: _Ends, received: Convention) -> bool:
-    """Whether each channel's range shows that its own mean was taken off; where all have the same there is no doubt."""
-    if received.name == _UNUSUAL:
-        return False
-    swapped = replace(received, bgr=not received.bgr)
-    return len(set(received.mean)) == 1 or _filled(received, ends) > _filled(swapped, ends) + _CLEARLY
 
 
 def _mistakes(found: Evidence) -> dict[str, str]:
@@ -477,10 +331,6 @@ def _compared(found: Evidence) -> str:
         others = min(distance for convention, distance in found.distances.items() if convention != found.received)
         return f"distance {best:.2f}; {others:.2f} under the next convention"
     return f"distance {found.distances[found.received]:.2f} instead of {best:.2f}"
-
-
-def _alike(one: Convention, other: Convention) -> bool:
-    return np.allclose(one.mean, other.mean, atol=1e-3) and np.allclose(one.std, other.std, rtol=1e-2)
 
 
 def _deep(shifts: Sequence[float]) -> float:
