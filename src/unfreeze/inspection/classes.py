@@ -6,10 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 
 from unfreeze.data.dataset import Dataset
-from unfreeze.inspection.finding import DataFinding
+from unfreeze.inspection.finding import DataFinding, listed
 
 CODES = ("one-class", "empty-class", "imbalance", "few-to-learn", "few-to-validate")
-_MOST_LISTED = 5
 # Largest over smallest class. Below the first nobody need care; Buda, Maki & Mazurowski 2018 find the effect of ratios of ten
 # and more on CNNs, and it grows from there.
 NOTED_RATIO, WARNED_RATIO = 3.0, 10.0
@@ -55,7 +54,7 @@ def _empty(classes: Sequence[str]) -> DataFinding | None:
     return DataFinding(
         code="empty-class",
         severity="error",
-        explanation=f"no readable picture of {_listed([repr(name) for name in classes])}: a model won't know of it",
+        explanation=f"no readable picture of {listed([repr(name) for name in classes])}: a model won't know of it",
         details=dict.fromkeys(classes, "no readable picture"),
         measured={"classes": float(len(classes))},
         advice="Fill the folder, or take it away.",
@@ -102,14 +101,9 @@ def _too_few(code: str, split: str, counts: Mapping[str, int], enough: int) -> D
     return DataFinding(
         code=code,
         severity="warning",
-        explanation=f"fewer than {enough} pictures{where} of {_listed(named)}: too few to {what}",
+        explanation=f"fewer than {enough} pictures{where} of {listed(named)}: too few to {what}",
         details={label: f"{count}{where}" for label, count in small.items()},
         measured={"smallest": float(min(small.values())), "classes": float(len(small))},
         thresholds={"enough": float(enough)},
         advice="Add pictures of these classes, join them with another class, or leave them out with data.classes.",
     )
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = len(names) - _MOST_LISTED
-    return ", ".join(names[:_MOST_LISTED]) + (f" and {more} more" if more > 0 else "")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Severity = Literal["note", "warning", "error"]
+_MOST_LISTED = 5
 
 
 @dataclass(frozen=True)
@@ -43,3 +44,9 @@ class DataFinding:
 def read_finding(values: Mapping[str, Any]) -> DataFinding:
     """A finding from its values as plain JSON; whatever they lack is a TypeError."""
     return DataFinding(**{**values, "groups": tuple(map(tuple, values["groups"]))})
+
+
+def listed(parts: Sequence[str], joint: str = ", ") -> str:
+    """The first few of what may be many, with how many more there are: explanations stay short, `details` has all."""
+    more = len(parts) - _MOST_LISTED
+    return joint.join(parts[:_MOST_LISTED]) + (f"{joint}and {more} more" if more > 0 else "")

@@ -10,12 +10,11 @@ import numpy as np
 from scipy.special import chdtrc
 
 from unfreeze.data.dataset import Dataset
-from unfreeze.inspection.finding import DataFinding
+from unfreeze.inspection.finding import DataFinding, listed
 
 CODES = ("empty-split", "class-missing-from-split", "splits-differ", "too-few-to-compare", "group-leakage")
 # Two models that far apart should be told apart, at the accuracy that a fine-tuned network may be expected to have.
 POINTS, EXPECTED_ACCURACY = 0.05, 0.9
-_MOST_LISTED = 5
 _Z = 1.959963984540054  # 95 %
 # Proportions differ where chance hardly makes it so and where it matters: Cramér's V of 0.1 is a small effect (Cohen 1988).
 P_VALUE, CRAMERS_V = 0.001, 0.1
@@ -60,7 +59,7 @@ def _missing(counts: Mapping[str, Mapping[str, int]]) -> DataFinding | None:
     return DataFinding(
         code="class-missing-from-split",
         severity="error" if untrained else "warning",
-        explanation=_listed([f"no picture of '{label}' in {split}" for label, split in missing.items()]),
+        explanation=listed([f"no picture of '{label}' in {split}" for label, split in missing.items()], "; "),
         details={label: f"missing from {split}" for label, split in missing.items()},
         measured={"classes": float(len(missing))},
         advice="Move some pictures of these classes over, or leave the classes out with data.classes.",
@@ -144,8 +143,3 @@ def _torn_groups(dataset: Dataset) -> DataFinding | None:
         measured={"groups": float(len(torn))},
         advice="Keep each group in one split, or give the folder unsplit: automatic splits keep groups together.",
     )
-
-
-def _listed(parts: list[str]) -> str:
-    more = len(parts) - _MOST_LISTED
-    return "; ".join(parts[:_MOST_LISTED]) + (f"; and {more} more" if more > 0 else "")
