@@ -43,7 +43,8 @@ def _empty(splits: list[str]) -> DataFinding | None:
         explanation=f"no readable picture in {' and '.join(splits)}",
         details=dict.fromkeys(splits, "no readable picture"),
         measured={"splits": float(len(splits))},
-        advice="Fill it, or take its folder away: a training then makes this split from the pictures to train on.",
+        advice="Fill it. Without validation pictures a training takes some of those to train on; without test pictures it has"
+        " no test score.",
     )
 
 
