@@ -44,7 +44,7 @@ def _values(plan: Plan, common_phases: int) -> dict[str, Any]:
     values["network"]["stages"] = _layers(plan.network)
     values["data"]["counts"] = ", ".join(f"{sum(counts.values())} {split}" for split, counts in plan.data.counts.items())
     values["data"]["left_out"] = f"{len(plan.data.left_out)} files"
-    del values["data"]["decisions"]  # words about what the other values say
+    del values["data"]["decisions"], values["data"]["findings"]  # words about what the other values say
     values["phases"] = {
         str(number): phase.model_dump(mode="json") if number <= common_phases else _phase(phase)
         for number, phase in enumerate(plan.phases, start=1)
