@@ -11,6 +11,7 @@ import pytest
 from support.command import NUMPY, Command
 from support.folders import class_folder, split_folder, write_picture
 from unfreeze import api
+from unfreeze.data import index
 
 LEFT, RIGHT = (200, 40, 40), (40, 60, 210)
 
@@ -95,6 +96,19 @@ def test_a_training_begins_with_what_was_found(unfreeze: Command, disputed: Path
     assert "left/again.png" in text
     (duplicates,) = (finding for finding in api.open_run(out).data_findings if finding.code == "duplicates")
     assert duplicates.pictures == ("left/3.png", "left/again.png")
+
+
+def test_a_training_says_how_pictures_look_where_they_were_inspected(
+    unfreeze: Command, disputed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UNFREEZE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(index, "_TICK_NS", 0)  # files as new as these aren't remembered else
+    write_picture(disputed / "left" / "night.png", (4, 2, 2), (40, 40), 7)
+    for out, expected in ((tmp_path / "before", set()), (tmp_path / "after", {"left/night.png"})):
+        assert unfreeze("train", disputed, *NUMPY, "--out", out, "--epochs", "1", "--quiet")[0] == 0
+        dark = [finding.pictures for finding in api.open_run(out).data_findings if finding.code == "dark"]
+        assert {name for names in dark for name in names} == expected
+        unfreeze("inspect", disputed)
 
 
 @pytest.mark.parametrize(("asked", "found"), [("full", {"duplicates", "disputed-labels"}), ("none", set())])
