@@ -66,12 +66,12 @@ def prepare(
     place = cache_place(asked.cache)
     findings = _find(asked, dataset, plan, backend, place)
     kept = plan_cache(plan.phases, loader, backend, asked.cache.use, place)
-    # Measuring showed what the frozen part really runs on.
     said = tuple(FoundInData(code=one.code, severity=one.severity, explanation=one.explanation) for one in findings)
     plan = plan.model_copy(
         update={
             "data": plan.data.model_copy(update={"findings": said}),
             "cache": kept,
+            # Measuring showed what the frozen part really runs on.
             "environment": plan.environment | backend.environment,
         }
     )
