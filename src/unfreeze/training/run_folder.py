@@ -21,6 +21,7 @@ import json
 import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,36 @@ from unfreeze.recipe.recipe import Recipe
 PLAN, RECIPE, DATA, METRICS, PREDICTIONS, FINDINGS, MODEL = (
     "plan.yaml", "recipe.yaml", "data.json", "metrics.json", "predictions.csv", "findings.json", "model",
 )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """What the model said of one split.
+
+    Attributes:
+        names: of the N pictures, as in data.json.
+        labels: int64 [N], the true classes by their place in the plan.
+        probabilities: float64 [N, K], six decimals of each.
+    """
+
+    names: tuple[str, ...]
+    labels: NDArray[np.int64]
+    probabilities: NDArray[np.float64]
+
+    @property
+    def classes(self) -> NDArray[np.int64]:
+        """int64 [N]: the most probable class of each picture."""
+        return self.probabilities.argmax(axis=1)
+
+    @property
+    def confidences(self) -> NDArray[np.float64]:
+        """float64 [N]: its probability."""
+        return self.probabilities.max(axis=1)
+
+    @property
+    def right(self) -> NDArray[np.bool_]:
+        """bool [N]: whether it is the true one."""
+        return self.classes == self.labels
 
 
 def new_run_folder(out: Path | None, data: Path, model: str) -> Path:
@@ -168,6 +199,32 @@ def write_predictions(folder: Path, dataset: Dataset, predicted: dict[str, NDArr
             rows.append([record.name, split, record.label, dataset.classes[best], cells[best], *cells])
     columns = ["path", "split", "label", "predicted", "confidence", *prediction_columns(dataset.classes)]
     write_table(folder / PREDICTIONS, columns, rows)
+
+
+def read_predictions(folder: Path, classes: Sequence[str]) -> dict[str, Predicted]:
+    """What `write_predictions` wrote, by split; a split without pictures isn't in it.
+
+    Raises:
+        RunError: it is missing or damaged.
+    """
+    path, places = folder / PREDICTIONS, {name: place for place, name in enumerate(classes)}
+    columns = prediction_columns(classes)
+    rows: dict[str, list[tuple[str, int, list[float]]]] = {}
+    try:
+        with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+            for row in csv.DictReader(file):
+                values = [float(row[column]) for column in columns]
+                rows.setdefault(row["split"], []).append((row["path"], places[row["label"]], values))
+    except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
+        raise RunError(f"{path}: can't be read as a run's predictions ({error!r})") from None
+    return {
+        split: Predicted(
+            tuple(name for name, _, _ in of_split),
+            np.array([label for _, label, _ in of_split], np.int64),
+            np.array([values for _, _, values in of_split], np.float64),
+        )
+        for split, of_split in rows.items()
+    }
 
 
 def _free_name(data: Path, model: str) -> Path:
