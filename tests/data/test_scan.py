@@ -224,6 +224,25 @@ class TestSplits:
         assert tally(dataset) == {"train": [3, 2], "validation": [2, 1], "test": [1, 4]}
         assert dataset.decisions == ()
 
+    def test_resplit_puts_given_splits_together_and_copies_into_one(self, tmp_path: Path) -> None:
+        counts = {"train": {"a": 20, "b": 20}, "validation": {"a": 4, "b": 4}, "test": {"a": 4, "b": 4}}
+        folder = split_folder(tmp_path / "photos", counts)
+        shutil.copy(folder / "train" / "a" / "003.png", folder / "test" / "a" / "copy.png")
+        given = scan_for_training(folder, Data(), seed=0)
+        new = scan_for_training(folder, Data(resplit=True), seed=0)
+        assert [record.name for record in new.records] == [record.name for record in given.records]
+        assert {name: sum(of_class.values()) for name, of_class in new.counts().items()} == pytest.approx(
+            {"train": 40, "validation": 9, "test": 9}, abs=2
+        )
+        split_of = {record.name: record.split for record in new.records}
+        assert split_of["train/a/003.png"] == split_of["test/a/copy.png"]
+        assert any("put together and made anew" in decision for decision in new.decisions)
+        assert [record.split for record in given.records] == [record.name.split("/")[0] for record in given.records]
+
+    def test_resplit_changes_nothing_where_there_are_no_splits(self, tmp_path: Path) -> None:
+        folder = class_folder(tmp_path / "photos", {"a": 20, "b": 20})
+        assert scan_for_training(folder, Data(resplit=True), seed=3) == scan_for_training(folder, Data(), seed=3)
+
     def test_train_and_validation_without_test(self, tmp_path: Path) -> None:
         classes = {"cat": 2, "dog": 2}
         dataset = trained(split_folder(tmp_path, {"train": classes, "val": classes}))

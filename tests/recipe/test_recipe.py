@@ -24,6 +24,7 @@ EVERYTHING_ON = {
     "precision": "bfloat16",
     "watch": "val_accuracy",
     "label_smoothing": 0.05,
+    "calibrate": False,
     "data": {"validation_fraction": 0.2, "test_fraction": 0.0, "classes": ["owl", "Käfer, schwarz", "no"]},
     "input": {"side_px": 96, "batch_size": 8, "loader_threads": 3},
     "augment": {"crop_min_area": 1, "flip": False, "rotation_degrees": 0, "jitter": 0},
@@ -104,7 +105,7 @@ def test_unknown_keys(values, line):
 
 def test_an_unknown_key_with_nothing_near_lists_what_there_is():
     (line,) = mistakes({"xyzzy": 1})
-    assert line.startswith("xyzzy: there is no such key. Known here: augment, cache, data, device, ")
+    assert line.startswith("xyzzy: there is no such key. Known here: augment, cache, calibrate, data, device, ")
 
 
 def test_all_mistakes_come_at_once():

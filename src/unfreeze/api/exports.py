@@ -35,14 +35,14 @@ def export(run: str, pictures: Sequence[str], to: str) -> None:
 
 
 def predict_exactly(network: Network, model: Path, pictures: Sequence[Path]) -> NDArray[np.float32]:
-    """Probabilities, float32 [N, K], of N pictures by the model in a folder, in float32 on the CPU.
+    """Probabilities, float32 [N, K], of N pictures by the model in a folder, in float32 on the CPU, at its temperature.
 
     Raises:
         RunError: the model is missing or damaged.
         DataError: a picture can't be read.
     """
     backend = load_backend(network.framework).load_model(model, "cpu", "float32")
-    rows, unreadable = predict_files(backend, network.contract, pictures)
+    rows, unreadable = predict_files(backend, model, network.contract, pictures)
     for place, reason in unreadable.items():
         raise DataError(f"{pictures[place]}: {reason}. Check with pictures that can be read")
     return np.exp(np.stack([rows[place] for place in range(len(pictures))]))

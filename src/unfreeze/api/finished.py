@@ -17,6 +17,7 @@ from unfreeze.recipe.network import InputContract
 from unfreeze.recipe.plan import Plan
 from unfreeze.training import run_folder
 from unfreeze.training.backend import Backend
+from unfreeze.training.calibration import calibrated
 
 if TYPE_CHECKING:
     from unfreeze.api.runs import Run
@@ -51,12 +52,18 @@ def load_model(planned: Plan, folder: Path, device: str) -> Backend:
 
 
 def predict_files(
-    backend: Backend, contract: InputContract, files: Sequence[Path]
+    backend: Backend, model: Path, contract: InputContract, files: Sequence[Path]
 ) -> tuple[dict[int, NDArray[np.float32]], dict[int, str]]:
-    """What a model says of picture files, each by its place in `files`.
+    """What a model says of picture files at its temperature, each by its place in `files`.
+
+    Args:
+        model: the folder that the backend's model is from.
 
     Returns:
         Log-probabilities, float32 [K], of every file that can be read; the reason for every other.
+
+    Raises:
+        RunError: the model's calibration can't be read.
     """
     unreadable: dict[int, str] = {}
     places: list[int] = []
@@ -66,5 +73,5 @@ def predict_files(
             places.extend(batch.labels.tolist())
             yield batch
 
-    rows = backend.predict(batches())
+    rows = calibrated(backend.predict(batches()), model)
     return dict(zip(places, rows, strict=True)), unreadable

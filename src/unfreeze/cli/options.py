@@ -26,6 +26,12 @@ RecipeOption = Annotated[
     str | None, typer.Option("--recipe", help="A YAML file, or the name of a recipe that ships (exercise).")
 ]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
+MinPrecisionOption = Annotated[
+    float | None,
+    typer.Option(
+        "--min-precision", metavar="PART", help="Name only pictures of which this part is named right, for example 0.95."
+    ),
+]
 QuietOption = Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")]
 
 

@@ -98,6 +98,8 @@ def with_splits(dataset: Dataset, settings: Data, seed: int) -> Dataset:
             f"{dataset.root}: one class only ('{dataset.classes[0]}'): there is nothing to tell apart. Add the folder"
             " of another class, for example one of pictures that are none of it."
         )
+    if settings.resplit:
+        dataset = _pooled(dataset)
     fractions = _missing_splits(dataset, settings)
     if not fractions:
         return dataset
@@ -110,6 +112,15 @@ def with_splits(dataset: Dataset, settings: Data, seed: int) -> Dataset:
     ties = "identical and near-identical pictures and groups stay together"
     decision = f"split {what} by class into {parts} (seed {seed}); {ties}"
     return replace(dataset, records=tuple(records), decisions=(*dataset.decisions, decision))
+
+
+def _pooled(dataset: Dataset) -> Dataset:
+    """All pictures as if the folder gave no splits."""
+    if not dataset.splits:
+        return dataset
+    records = tuple(replace(record, split=None) for record in dataset.records)
+    decision = f"data.resplit: the folder's own splits ({', '.join(dataset.splits)}) are put together and made anew"
+    return replace(dataset, records=records, given_splits=(), decisions=(*dataset.decisions, decision))
 
 
 def refuse_half_split(dataset: Dataset) -> None:

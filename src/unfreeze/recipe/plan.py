@@ -126,6 +126,7 @@ class Plan(Section):
     augment: Augment
     watch: Watched
     label_smoothing: float
+    calibrate: bool = False  # plans of older runs don't say: their probabilities are the network's own
     class_weights: dict[str, float] | None
     focal_gamma: float = 0.0
     logit_offsets: dict[str, float] | None = None

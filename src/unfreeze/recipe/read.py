@@ -89,7 +89,8 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]
 
 def write_yaml(value: BaseModel, path: Path) -> None:
     """Writes a recipe or plan as YAML."""
-    write_text(path, yaml.safe_dump(value.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=120))
+    # Not `mode="json"`: pydantic would make class names that aren't UTF-8 unreadable, where they are keys.
+    write_text(path, yaml.safe_dump(value.model_dump(), sort_keys=False, allow_unicode=True, width=120))
 
 
 def _load(source: str | Path) -> dict[str, Any]:

@@ -25,6 +25,8 @@ class Data(Section):
 
     Attributes:
         validation_fraction, test_fraction: of each class, in [0, 1); used for the splits the folder doesn't give.
+        resplit: put the folder's own splits together and make new ones, in which copies of a picture stay together. The test
+            pictures are then others than before.
         classes: use these classes only, in this order; None uses every class.
         group_by: which pictures belong to one patient, camera or session and stay in one split: `folder:1` (the first folder
             below the class), `name:EXPRESSION` (a regular expression's first group in the file's name) or `column:NAME` (of a
@@ -36,6 +38,7 @@ class Data(Section):
 
     validation_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.15
     test_fraction: Fraction = 0.15
+    resplit: bool = False
     classes: tuple[str, ...] | None = None
     group_by: str | None = None
     inspect: Literal["quick", "full", "none"] = "quick"
@@ -315,6 +318,9 @@ class Recipe(Section):
         watch: the validation value that decides about early stopping, reductions on plateau and the best epoch: `val_loss`,
             `val_accuracy`, `val_balanced_accuracy` (the mean recall of all classes) or `val_macro_f1`.
         label_smoothing: the part of the target that is spread over all classes, in [0, 1).
+        calibrate: after training, a temperature is fitted on the validation pictures, so that probabilities are what they say;
+            see `training.calibration`. No class changes by it.
+        explain: after training, what the model looked at is computed for the pictures that the report shows large.
         precision: `auto` takes bfloat16 where the processor or GPU computes in it, else float32.
         seed: fixes the splits, the order, the augmentation, the head's initial weights and dropout.
     """
@@ -328,6 +334,8 @@ class Recipe(Section):
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     watch: Watched = "val_loss"
     label_smoothing: Fraction = 0.1
+    calibrate: bool = True
+    explain: bool = True
     data: Data = Data()
     input: Input = Input()
     augment: Augment = Augment()

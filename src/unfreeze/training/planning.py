@@ -57,6 +57,7 @@ def make_plan(recipe: Recipe, dataset: Dataset, backend: Backend) -> Plan:
         augment=_with_views(recipe.augment, sum(phase.epochs for phase in phases)),
         watch=recipe.watch,
         label_smoothing=recipe.label_smoothing,
+        calibrate=recipe.calibrate,
         class_weights=class_weights(counts["train"], recipe.imbalance),
         focal_gamma=recipe.imbalance.gamma if recipe.imbalance.loss == "focal" else 0.0,
         logit_offsets=logit_offsets(counts["train"], recipe.imbalance),

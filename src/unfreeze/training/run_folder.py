@@ -7,7 +7,7 @@
     metrics.json        validation and test scores, best epoch, seconds by part
     predictions.csv     of validation and test: path, split, label, predicted, confidence, a probability per class
     findings.json       what was recognised in the curves
-    model/              weights.safetensors (PyTorch) or model.keras (TensorFlow), and manifest.json
+    model/              weights.safetensors (PyTorch) or model.keras (TensorFlow), manifest.json and calibration.json
     curves.png, confusion.png, report.html
 
 Nothing in it needs unpickling.
@@ -59,17 +59,20 @@ class Predicted:
     @property
     def classes(self) -> NDArray[np.int64]:
         """int64 [N]: the most probable class of each picture."""
-        return self.probabilities.argmax(axis=1)
+        classes: NDArray[np.int64] = self.probabilities.argmax(axis=1)
+        return classes
 
     @property
     def confidences(self) -> NDArray[np.float64]:
         """float64 [N]: its probability."""
-        return self.probabilities.max(axis=1)
+        confidences: NDArray[np.float64] = self.probabilities.max(axis=1)
+        return confidences
 
     @property
     def right(self) -> NDArray[np.bool_]:
         """bool [N]: whether it is the true one."""
-        return self.classes == self.labels
+        right: NDArray[np.bool_] = self.classes == self.labels
+        return right
 
 
 def new_run_folder(out: Path | None, data: Path, model: str) -> Path:
