@@ -9,11 +9,13 @@ import numpy as np
 from PIL import Image
 
 from unfreeze.data.dataset import Dataset, Record
+from unfreeze.diagnosis.evidence import Evidence, phases_of
 from unfreeze.recipe.network import InputContract, Layer, Network, Stage
 from unfreeze.recipe.plan import Plan, PlannedData
 from unfreeze.recipe.recipe import Augment, Head, Recipe
 from unfreeze.recipe.strategies import make_phases
 from unfreeze.training.history import EpochRecord
+from unfreeze.training.run_folder import Predicted
 
 
 def stage(name: str, *layers: tuple[str, int, bool]) -> Stage:
@@ -105,6 +107,27 @@ def epochs(**columns: Any) -> list[EpochRecord]:
     length = max(len(values) for values in listed.values())
     rows = [columns | {name: values[place] for name, values in listed.items()} for place in range(length)]
     return [epoch_record(number, **row) for number, row in enumerate(rows, start=1)]
+
+
+def evidence(history: list[EpochRecord], **changes: Any) -> Evidence:
+    """What a diagnosis has of a history, with 1,000 validation pictures of three classes; `changes` replace its values."""
+    values: dict[str, Any] = {
+        "phases": phases_of(history),
+        "best_epoch": min(history, key=lambda record: record.val_loss).epoch if history else None,
+        "classes": ("cat", "dog", "owl"),
+        "train_counts": {"cat": 70, "dog": 70, "owl": 70},
+        "val_pictures": 1000,
+    }
+    return Evidence(**values | changes)
+
+
+def predicted(confusion: list[list[int]], confidence: float = 0.9) -> Predicted:
+    """Predictions with this confusion matrix (row: true, column: predicted), all equally sure."""
+    counts = np.array(confusion)
+    labels, answers = (np.repeat(axis.ravel(), counts.ravel()) for axis in np.indices(counts.shape))
+    probabilities = np.full((len(labels), len(counts)), (1 - confidence) / (len(counts) - 1))
+    probabilities[np.arange(len(labels)), answers] = confidence
+    return Predicted(tuple(f"{number}.jpg" for number in range(len(labels))), labels.astype(np.int64), probabilities)
 
 
 def pixels_of(path: Path) -> np.ndarray:

@@ -45,13 +45,15 @@ class Run:
     endings: list[str]
     interrupted: bool
 
-    def predict(self, paths: Sequence[str | Path], device: str = "auto") -> list[Prediction]:
+    def predict(
+        self, paths: Sequence[str | Path], device: str = "auto", *, min_precision: float | None = None
+    ) -> list[Prediction]:
         """`unfreeze.predict` with this run."""
-        return predict(self, paths, device=device)
+        return predict(self, paths, device=device, min_precision=min_precision)
 
-    def evaluate(self, data: str | Path, device: str = "auto") -> Evaluation:
+    def evaluate(self, data: str | Path, device: str = "auto", *, min_precision: float | None = None) -> Evaluation:
         """`unfreeze.evaluate` with this run."""
-        return evaluate(self, data, device=device)
+        return evaluate(self, data, device=device, min_precision=min_precision)
 
 
 def open_run(folder: str | Path) -> Run:

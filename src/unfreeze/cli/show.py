@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from unfreeze.api import Conversion, Evaluation, Prediction, Run
+from unfreeze.api import Abstaining, Conversion, Evaluation, Prediction, Run
+from unfreeze.cli.show_findings import found_lines, other_lines
 from unfreeze.data.dataset import LeftOut
-from unfreeze.diagnosis.finding import Finding
 from unfreeze.inspection.finding import DataFinding
 from unfreeze.inspection.inspection import Inspection
 from unfreeze.recipe.network import InputContract, Network
@@ -20,6 +20,7 @@ from unfreeze.recipe.plan import Phase, Plan
 from unfreeze.report.imbalance import by_class, imbalance_in_words, loss_in_words
 from unfreeze.report.labels import printable
 from unfreeze.training.backend import ModelEntry
+from unfreeze.training.calibration import AbstentionThreshold
 from unfreeze.training.scores import Scores
 
 _BAR_WIDTH = 30
@@ -190,6 +191,13 @@ def show_scores(scores: Scores, name: str) -> None:
 def show_evaluation(evaluation: Evaluation, name: str) -> None:
     """The scores on a folder, and what to know about them."""
     show_scores(evaluation.scores, name if evaluation.split == "all" else f"{name}, split {evaluation.split}")
+    _, chance = evaluation.error_by_chance
+    say(
+        f"calibration error {evaluation.calibration_error:.1%} (confidence against accuracy; on as many pictures up to"
+        f" {chance:.1%} is chance)"
+    )
+    if evaluation.abstaining is not None:
+        _show_abstaining(evaluation.abstaining, evaluation.scores.pictures)
     if evaluation.trained_on:
         known = f"{evaluation.trained_on} of these {evaluation.scores.pictures} pictures"
         say(f"[bold yellow]note:[/] the run was trained on {known}: the score on them says little")
@@ -214,8 +222,8 @@ def show_run(run: Run) -> None:
         say(f"The weights are those of epoch {run.best_epoch} of {len(run.history)}, the best by {run.plan.watch}.")
     for phase, ending in zip(run.plan.phases, run.endings, strict=False):
         say(f"{phase.name} ended: {ending}")
-    for finding in run.findings:
-        say(_finding(finding))
+    for line in (*found_lines(run.findings), *other_lines(run.findings)):
+        say(line)
     for remark in run.plan.remarks:
         say(f"[bold yellow]note:[/] {escape(remark)}")
     folder = escape(str(run.folder))
@@ -223,18 +231,30 @@ def show_run(run: Run) -> None:
     say(f"look at     {folder}/report.html and {folder}/curves.png")
     say(f"predict     unfreeze predict {folder} PICTURES --to predictions.csv")
     say(f"score       unfreeze evaluate {folder} FOLDER")
+    say(f"diagnose    unfreeze diagnose {folder}")
 
 
 def show_predictions(predictions: Sequence[Prediction], to: Path | None) -> None:
     """One line per picture, or a count where they went to a file."""
-    unreadable = [prediction for prediction in predictions if prediction.label is None]
+    unreadable = [prediction for prediction in predictions if prediction.confidence is None]
+    unsure = [prediction for prediction in predictions if prediction.abstained]
     if to is None:
         for prediction in predictions:
-            if prediction.label is not None:
-                say(f"{escape(printable(str(prediction.path)))}: {escape(prediction.label)} ({prediction.confidence:.1%})")
+            if prediction.confidence is not None:
+                say(f"{escape(printable(str(prediction.path)))}: {_named(prediction)}")
     else:
-        say(f"{_count(len(predictions) - len(unreadable), 'picture')} named: {escape(str(to))}")
+        named = f"{_count(len(predictions) - len(unreadable) - len(unsure), 'picture')} named"
+        say(f"{named}{f', unsure of {len(unsure)}' if unsure else ''}: {escape(str(to))}")
     show_left_out([LeftOut(str(prediction.path), prediction.error or "") for prediction in unreadable])
+
+
+def show_abstention(chosen: AbstentionThreshold, wanted: float) -> None:
+    """By what threshold a model abstained, and what that gave on the validation pictures."""
+    say(
+        f"\nunsure: below a confidence of {chosen.threshold:.1%}. Of the run's {chosen.pictures} validation pictures"
+        f" {chosen.kept:.0%} reach it, and {chosen.precision:.1%} of those are named right: on pictures like them at least"
+        f" {wanted:.1%}, with 95 % confidence"
+    )
 
 
 def show_conversion(conversion: Conversion) -> None:
@@ -246,6 +266,22 @@ def show_conversion(conversion: Conversion) -> None:
     )
     say(f"\nrun folder: {folder} ({conversion.framework})")
     say(f"predict     unfreeze predict {folder} PICTURES --to predictions.csv")
+
+
+def _named(prediction: Prediction) -> str:
+    if prediction.label is not None:
+        return f"{escape(printable(prediction.label))} ({prediction.confidence:.1%})"
+    likeliest = max(prediction.probabilities, key=lambda name: prediction.probabilities[name])
+    return f"[bold yellow]unsure[/] ({escape(printable(likeliest))} {prediction.confidence:.1%})"
+
+
+def _show_abstaining(abstaining: Abstaining, pictures: int) -> None:
+    chosen, part = abstaining.chosen, f"{abstaining.named} of {pictures} pictures ({abstaining.named / pictures:.1%})"
+    right = "none of them"
+    if abstaining.precision is not None and abstaining.interval is not None:
+        low, high = abstaining.interval
+        right = f"{abstaining.precision:.1%} of them right (95 % interval {low:.1%} to {high:.1%})"
+    say(f"sure enough of {part}, {right}: those with a confidence of {chosen.threshold:.1%} or more")
 
 
 def _counts(
@@ -355,14 +391,6 @@ def _confusion(scores: Scores) -> Table:
     for name, row in zip(names, scores.confusion.tolist(), strict=True):
         table.add_row(escape(name), *("·" if count == 0 else str(count) for count in row))
     return table
-
-
-def _finding(finding: Finding) -> str:
-    style = "bold yellow" if finding.outcome == "found" else "bold"
-    line = f"[{style}]{finding.code.replace('-', ' ')}:[/] {finding.outcome}. {escape(finding.explanation)}"
-    if finding.remedy:
-        line = line.rstrip(".") + ". Try " + " ".join(f"--set {name}={value}" for name, value in finding.remedy.items())
-    return line
 
 
 def _count(number: int, noun: str) -> str:

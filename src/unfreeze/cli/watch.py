@@ -8,11 +8,13 @@ from collections.abc import Iterator
 
 from rich.console import Console, Group
 from rich.live import Live
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from unfreeze.data.scan import Progress as ScanProgress
 from unfreeze.recipe.plan import Phase
+from unfreeze.report.labels import printable
 from unfreeze.training.history import EpochRecord
 from unfreeze.training.loop import Silent, Watcher
 
@@ -79,6 +81,9 @@ class PlainWatcher(Silent):
     def phase_ended(self, reason: str) -> None:
         self._say(f"  ended: {reason}")
 
+    def warned(self, words: str) -> None:
+        self._say(f"  warning: {words}")
+
     def _say(self, line: str) -> None:
         print(line, flush=True)
 
@@ -143,6 +148,9 @@ class TerminalWatcher(Silent):
 
     def phase_ended(self, reason: str) -> None:
         self._bar.update(self._task, speed=reason)
+
+    def warned(self, words: str) -> None:
+        self._live.console.print(f"[bold yellow]warning:[/] {escape(printable(words))}", soft_wrap=True)
 
     def _description(self) -> str:
         return f"{self._phase}, epoch {self._epoch} of {self._epochs}, batch"

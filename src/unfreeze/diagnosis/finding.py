@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from unfreeze.recipe.network import HEAD
-from unfreeze.training.history import EpochRecord
-
 Outcome = Literal["found", "not found", "could not tell"]
+Severity = Literal["note", "warning", "error"]
 
 
 @dataclass(frozen=True)
@@ -19,7 +16,8 @@ class Finding:
     Attributes:
         code: stable, for scripts.
         outcome: whether it was found.
-        severity: how much it matters where it was found.
+        severity: how much it matters where it was found: `error` where the model is of no use, `warning` where it could be
+            much better or its scores mislead, `note` else.
         explanation: what was seen, in words, with the numbers.
         measured: the numbers measured; `thresholds` those they were compared with.
         epoch: the place on the curve, where there is one.
@@ -28,31 +26,23 @@ class Finding:
 
     code: str
     outcome: Outcome
-    severity: Literal["note", "warning"]
+    severity: Severity
     explanation: str
     measured: dict[str, float] = field(default_factory=dict)
     thresholds: dict[str, float] = field(default_factory=dict)
     epoch: int | None = None
     remedy: dict[str, Any] = field(default_factory=dict)
 
-
-def last_phase(history: Sequence[EpochRecord]) -> list[EpochRecord]:
-    """The epochs of the phase that ran last."""
-    return [record for record in history if record.phase == history[-1].phase]
-
-
-def settings_of(record: EpochRecord) -> str:
-    """The section of the recipe that says how the epoch's phase trains."""
-    return "head_only" if record.boundary == HEAD else "unfrozen"
+    @property
+    def is_found(self) -> bool:
+        return self.outcome == "found"
 
 
-def mean(values: Sequence[float]) -> float:
-    """The arithmetic mean of at least one value."""
-    return sum(values) / len(values)
+def rate_of(value: float) -> float:
+    """A rate as a recipe would have it, in three digits; fixed decimals would make 0, which is no rate, of small ones."""
+    return float(f"{value:.3g}")
 
 
-def validation_noise(record: EpochRecord) -> float:
-    """The standard error of a validation accuracy: √(p (1 - p) / n), p kept off 0 and 1 by one picture."""
-    pictures = sum(sum(row) for row in record.confusion)
-    part = min(max(record.val_accuracy, 1 / (pictures + 1)), pictures / (pictures + 1))
-    return float((part * (1 - part) / pictures) ** 0.5)
+def cannot_tell(code: str, why: str, thresholds: dict[str, float] | None = None) -> Finding:
+    """The answer where what it takes to answer isn't known."""
+    return Finding(code, "could not tell", "note", why, thresholds=thresholds or {})

@@ -2,45 +2,103 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Any
 
-from unfreeze.diagnosis.finding import Finding, last_phase, mean, validation_noise
-from unfreeze.training.history import EpochRecord
+import numpy as np
+
+from unfreeze.diagnosis.curves import accuracy_error, level, level_at, trend
+from unfreeze.diagnosis.evidence import Evidence, PhaseCurves
+from unfreeze.diagnosis.finding import Finding, Severity, cannot_tell
+from unfreeze.recipe.network import STEM
 
 CODE = "overfitting"
-# The gap between training and validation accuracy that counts, and how many standard errors of validation it must exceed.
-GAP = 0.10
+# The gap between training and validation accuracy that counts, the one that counts much, and how many standard errors of
+# validation it must exceed.
+GAP, GREAT_GAP = 0.10, 0.15
 NOISE_FACTOR = 2.0
-# Accuracies are means over this many last epochs, so that one lucky epoch decides nothing.
-EPOCHS = 3
+# An accuracy below this, or a loss above this part of a guess's, ln K, is not knowing by heart.
+KNOWN = 0.60
+KNOWN_LOSS = 0.50
+# Where only losses are known: validation's is so many times that of training, and doesn't fall over so many epochs.
+LOSS_TIMES, GREAT_LOSS_TIMES, EPOCHS_OF_TREND = 2.0, 4.0, 5
+DROPOUT, CROP, ROTATION = 0.5, 0.2, 15.0
+THRESHOLDS: dict[str, float] = {
+    "gap": GAP,
+    "great_gap": GREAT_GAP,
+    "standard_errors": NOISE_FACTOR,
+    "known": KNOWN,
+    "known_loss": KNOWN_LOSS,
+    "times": LOSS_TIMES,
+    "great_times": GREAT_LOSS_TIMES,
+}
 
 
-def overfitting(history: Sequence[EpochRecord]) -> Finding:
-    """Whether training accuracy is far above validation accuracy at the end.
+def overfitting(evidence: Evidence) -> Finding:
+    """Whether training accuracy is far above validation accuracy: at the kept epoch, or at the end of its phase or of the last.
 
     Training accuracy is measured under augmentation and dropout, which lower it: a gap seen here is really larger.
     """
-    last = last_phase(history)[-EPOCHS:]
-    train, validation = mean([record.train_accuracy for record in last]), mean([record.val_accuracy for record in last])
-    gap, noise = train - validation, validation_noise(last[-1])
-    found = gap >= GAP and gap > NOISE_FACTOR * noise
-    unclear = gap >= GAP and not found
+    if not evidence.known("train_accuracy", "val_accuracy"):
+        return _by_loss(evidence)
+    phase, place = _worst(evidence)
+    train, validation = level_at(phase.train_accuracy, place), level_at(phase.val_accuracy, place)
+    epoch = int(phase.epochs[place])
+    gap, error = train - validation, accuracy_error(validation, evidence.val_pictures)
+    measured = {"train_accuracy": train, "val_accuracy": validation, "gap": gap, "val_standard_error": error}
     seen = f"training accuracy {train:.1%}, validation accuracy {validation:.1%}"
-    if found:
-        explanation = (
-            f"{seen}: the network knows its training pictures better than others. Regularise more, or train less of it."
-        )
-    elif unclear:
+    if gap < GAP or train < KNOWN or knows_little(evidence, phase, place):
+        return Finding(CODE, "not found", "note", f"{seen}: close enough", measured, THRESHOLDS, epoch)
+    if gap <= NOISE_FACTOR * error:
         explanation = f"{seen}, but so few validation pictures that the gap may be chance"
-    else:
-        explanation = f"{seen}: close enough"
-    return Finding(
-        code=CODE,
-        outcome="found" if found else "could not tell" if unclear else "not found",
-        severity="warning",
-        explanation=explanation,
-        measured={"train_accuracy": train, "val_accuracy": validation, "gap": gap, "val_standard_error": noise},
-        thresholds={"gap": GAP, "standard_errors": NOISE_FACTOR},
-        epoch=last[-1].epoch,
-        remedy={"head.dropout": 0.5, "augment.crop_min_area": 0.2, "augment.rotation_degrees": 15.0} if found else {},
-    )
+        return Finding(CODE, "could not tell", "note", explanation, measured, THRESHOLDS, epoch)
+    explanation = f"{seen}: the network knows its training pictures better than others. Regularise more, or train less of it."
+    severity: Severity = "warning" if gap >= GREAT_GAP else "note"
+    return Finding(CODE, "found", severity, explanation, measured, THRESHOLDS, epoch, _remedy(evidence, phase))
+
+
+def knows_little(evidence: Evidence, phase: PhaseCurves, place: int) -> bool:
+    """Whether the training loss is still so high that what is known of training pictures can't be known by heart."""
+    loss = level_at(phase.train_loss, place)
+    return evidence.guess_loss is not None and loss > KNOWN_LOSS * evidence.guess_loss
+
+
+def _by_loss(evidence: Evidence) -> Finding:
+    """The answer for histories without both accuracies: of many tools training has a loss only."""
+    if not evidence.known("train_loss", "val_loss"):
+        return cannot_tell(CODE, "there is neither accuracy nor loss of both training and validation", THRESHOLDS)
+    last = evidence.last
+    train, validation, epoch = level(last.train_loss), level(last.val_loss), int(last.epochs[-1])
+    times = validation / train if train > 0 else 0.0
+    measured = {"train_loss": train, "val_loss": validation, "times": times}
+    seen = f"training loss {train:.3g}, validation loss {validation:.3g}"
+    if times < LOSS_TIMES or trend(last.val_loss[-EPOCHS_OF_TREND:]).high < 0:
+        return Finding(CODE, "not found", "note", f"{seen}: close enough, or still falling", measured, THRESHOLDS, epoch)
+    explanation = f"{seen}, and no longer falling: the network knows its training pictures better than others"
+    severity: Severity = "warning" if times >= GREAT_LOSS_TIMES else "note"
+    return Finding(CODE, "found", severity, explanation, measured, THRESHOLDS, epoch, _remedy(evidence, last))
+
+
+def _worst(evidence: Evidence) -> tuple[PhaseCurves, int]:
+    """Where the two are furthest apart of the places that count: phase and place in it."""
+    kept = evidence.best_phase
+    places = [(kept, len(kept) - 1), (evidence.last, len(evidence.last) - 1)]
+    if evidence.best_epoch in kept.epochs:
+        places.append((kept, int(np.flatnonzero(kept.epochs == evidence.best_epoch)[0])))
+    return max(places, key=lambda one: level_at(one[0].train_accuracy, one[1]) - level_at(one[0].val_accuracy, one[1]))
+
+
+def _remedy(evidence: Evidence, phase: PhaseCurves) -> dict[str, Any]:
+    """More regularisation where there is room for it, and less to train where the whole network does."""
+    remedy: dict[str, Any] = {"head.dropout": DROPOUT, "augment.crop_min_area": CROP, "augment.rotation_degrees": ROTATION}
+    if evidence.plan is None:
+        return remedy
+    head, augment = evidence.plan.head, evidence.plan.augment
+    here = {
+        "head.dropout": head.dropout < DROPOUT,
+        "augment.crop_min_area": augment.crop_min_area > CROP,
+        "augment.rotation_degrees": augment.rotation_degrees < ROTATION,
+    }
+    remedy = {name: value for name, value in remedy.items() if here[name]}
+    if phase.boundary == STEM or not remedy:
+        remedy["strategy"] = "fine-tune-top" if evidence.plan.strategy in ("full", "gradual") else "feature-extraction"
+    return {} if remedy == {"strategy": evidence.plan.strategy} else remedy

@@ -2,71 +2,85 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Any
 
-from unfreeze.diagnosis.finding import Finding, last_phase, mean, settings_of
-from unfreeze.diagnosis.overfitting import GAP
+import numpy as np
+
+from unfreeze.diagnosis.curves import EPOCHS, level
+from unfreeze.diagnosis.evidence import Evidence, PhaseCurves
+from unfreeze.diagnosis.finding import Finding, cannot_tell, rate_of
+from unfreeze.diagnosis.overfitting import GAP, knows_little
 from unfreeze.recipe.network import STEM
-from unfreeze.training.history import EpochRecord
 
 CODE = "underfitting"
-# Training accuracy below this is low.
+# Accuracies below this are low.
 LOW = 0.80
-# A rise of training accuracy smaller than this per epoch is flat.
-FLAT_PER_EPOCH = 0.005
+# A training accuracy below this is so low that a gap to validation says nothing.
+VERY_LOW = 0.60
+# A rise of training accuracy by less than this an epoch is flat, and so is a fall of its loss by less than this part of it.
+FLAT_PER_EPOCH, FLAT_LOSS_PER_EPOCH = 0.01, 0.02
 # Fewer epochs than this in the last phase show no trend.
 LEAST_EPOCHS = 4
+# Dropout above this leaves too little to learn with.
+DROPOUT, USUAL_DROPOUT = 0.6, 0.3
+THRESHOLDS: dict[str, float] = {
+    "low": LOW,
+    "very_low": VERY_LOW,
+    "flat_per_epoch": FLAT_PER_EPOCH,
+    "flat_loss_per_epoch": FLAT_LOSS_PER_EPOCH,
+    "gap": GAP,
+    "epochs": LEAST_EPOCHS,
+}
 
 
-def underfitting(history: Sequence[EpochRecord]) -> Finding:
-    """Whether both accuracies are low and flat at the end of the last phase.
-
-    A last phase that ended below an earlier one isn't underfitting: it undid what had been learned.
-    """
-    last = last_phase(history)
-    before = max((record.val_accuracy for record in history if record.phase != last[0].phase), default=0.0)
-    half = max(1, len(last) // 2)
-    early, late = last[-2 * half : -half] or last[:1], last[-half:]
-    train, validation = mean([record.train_accuracy for record in late]), mean([record.val_accuracy for record in late])
-    rise = (train - mean([record.train_accuracy for record in early])) / half
-    low = train < LOW and train - validation < GAP
-    trend_known = len(last) >= LEAST_EPOCHS
+def underfitting(evidence: Evidence) -> Finding:
+    """Whether both accuracies are low and flat at the end of the last phase."""
+    if not evidence.known("train_accuracy", "val_accuracy"):
+        return cannot_tell(CODE, "there is no accuracy of both training and validation", THRESHOLDS)
+    last = evidence.last
+    train, validation = level(last.train_accuracy), level(last.val_accuracy)
+    rise, fall = _rise(last), _fall(last)
+    measured = {"train_accuracy": train, "val_accuracy": validation, "rise_per_epoch": rise, "loss_fall_per_epoch": fall}
+    epoch = int(last.epochs[-1])
     seen = f"training accuracy {train:.1%}, validation accuracy {validation:.1%}, rising {rise:.2%} an epoch"
-    outcome, explanation = "not found", f"{seen}: what can be learned is being learned"
-    undone = low and before - validation > GAP
-    if undone:
-        outcome, explanation = "could not tell", f"{seen}, below the {before:.1%} before this phase, which undid it"
-    elif low and not trend_known:
-        outcome, explanation = "could not tell", f"{seen}: low, but {len(last)} epochs show no trend"
-    elif low and rise < FLAT_PER_EPOCH:
-        outcome, explanation = "found", f"{seen}: low and flat. Train more of the network, or at a higher rate."
-    elif low:
-        outcome, explanation = "could not tell", f"{seen}: low, but still rising: train longer"
-    return Finding(
-        code=CODE,
-        outcome=outcome,  # type: ignore[arg-type]
-        severity="warning",
-        explanation=explanation,
-        measured={"train_accuracy": train, "val_accuracy": validation, "rise_per_epoch": rise},
-        thresholds={"low": LOW, "flat_per_epoch": FLAT_PER_EPOCH, "gap": GAP},
-        epoch=last[-1].epoch,
-        remedy=_lower_rate(last) if undone else _remedy(outcome, low, last),
-    )
+    by_heart = train - validation >= GAP and train >= VERY_LOW and not knows_little(evidence, last, len(last) - 1)
+    if max(train, validation) >= LOW or by_heart:
+        return Finding(CODE, "not found", "note", f"{seen}: what can be learned is being learned", measured, THRESHOLDS, epoch)
+    if len(last) < LEAST_EPOCHS:
+        explanation = f"{seen}: low, but {len(last)} epochs show no trend"
+        return Finding(CODE, "could not tell", "note", explanation, measured, THRESHOLDS, epoch, _longer(last))
+    if rise >= FLAT_PER_EPOCH and fall >= FLAT_LOSS_PER_EPOCH:
+        explanation = f"{seen}: low, but still rising: train longer"
+        return Finding(CODE, "could not tell", "note", explanation, measured, THRESHOLDS, epoch, _longer(last))
+    explanation = f"{seen}: low and flat. Train more of the network, regularise less, or give it more of the picture to see."
+    return Finding(CODE, "found", "warning", explanation, measured, THRESHOLDS, epoch, _remedy(evidence, last))
 
 
-def _lower_rate(last: list[EpochRecord]) -> dict[str, object]:
-    return {f"{settings_of(last[-1])}.rate": _readable(max(record.rate for record in last) / 10)}
+def _rise(phase: PhaseCurves) -> float:
+    """By the epoch, over the second half of the phase."""
+    half = max(EPOCHS, len(phase) // 2)
+    tail = phase.train_accuracy[-half:]
+    return float((level(tail, 2) - tail[:2].mean()) / max(1, len(tail) - 2)) if len(tail) > 1 else 0.0
 
 
-def _remedy(outcome: str, low: bool, last: list[EpochRecord]) -> dict[str, object]:
-    settings = settings_of(last[-1])
-    if outcome == "found" and last[-1].boundary != STEM:
-        return {"strategy": "fine-tune-top" if settings == "head_only" else "full"}
-    if outcome == "found":
-        return {f"{settings}.rate": _readable(3 * max(record.rate for record in last))}
-    return {f"{settings}.epochs": 2 * len(last)} if low else {}
+def _fall(phase: PhaseCurves) -> float:
+    """Of the training loss by the epoch, as a part of it, over the last epochs; nothing where it isn't known."""
+    tail = phase.train_loss[-EPOCHS:]
+    if len(tail) < 2 or not np.isfinite(tail).all() or tail[0] <= 0:
+        return 0.0
+    return float((1 - tail[-1] / tail[0]) / (len(tail) - 1))
 
 
-def _readable(rate: float) -> float:
-    """Three digits of it; a fixed number of decimals would make 0, which is no rate, of the small rates a schedule ends on."""
-    return float(f"{rate:.3g}")
+def _longer(phase: PhaseCurves) -> dict[str, Any]:
+    return {f"{phase.settings}.epochs": 2 * len(phase)}
+
+
+def _remedy(evidence: Evidence, phase: PhaseCurves) -> dict[str, Any]:
+    remedy: dict[str, Any] = {}
+    if evidence.plan is not None and evidence.plan.head.dropout > DROPOUT:
+        remedy["head.dropout"] = USUAL_DROPOUT
+    if phase.boundary is not None and phase.boundary != STEM:
+        remedy["strategy"] = "fine-tune-top" if phase.head_only else "full"
+    elif np.isfinite(phase.rate).any():
+        remedy[f"{phase.settings}.rate"] = rate_of(3 * float(np.nanmax(phase.rate)))
+    return remedy

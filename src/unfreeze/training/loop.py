@@ -30,9 +30,12 @@ from unfreeze.training.schedules import Plateau, rate_at
 from unfreeze.training.scores import Scores, score
 from unfreeze.training.stopping import EarlyStopping
 
+# How a phase ends whose loss isn't a number any more.
+NOT_FINITE = "the loss became NaN or infinite"
+
 
 class Watcher(Protocol):
-    """Is told what happens, in the order drawn at the top of this file."""
+    """Is told what happens, in the order drawn at the top of this file; and at any time what a person should know at once."""
 
     def phase_started(self, number: int, phase: Phase, steps_per_epoch: int) -> None: ...
 
@@ -43,6 +46,8 @@ class Watcher(Protocol):
     def epoch_done(self, record: EpochRecord) -> None: ...
 
     def phase_ended(self, reason: str) -> None: ...
+
+    def warned(self, words: str) -> None: ...
 
 
 class Silent:
@@ -57,6 +62,8 @@ class Silent:
     def epoch_done(self, record: EpochRecord) -> None: ...
 
     def phase_ended(self, reason: str) -> None: ...
+
+    def warned(self, words: str) -> None: ...
 
 
 @dataclass
@@ -129,7 +136,7 @@ class _Run:
         for epoch in range(phase.epochs):
             record = self._epoch(number, phase, epoch, plateau.scale, feed)
             if record is None:
-                ending = "the loss became NaN or infinite"
+                ending = NOT_FINITE
                 break
             watched = record.watched(self._plan.watch)
             plateau.observe(watched)
@@ -183,6 +190,7 @@ class _Run:
             pictures_per_second=round(result.pictures / (trained - filled), 2),
             confusion=scores.confusion.tolist(),
             fill_seconds=round(filled - started + filled_again - trained, 3),
+            gradient_norm=_finite(result.gradient_norm),
         )
         watch = self._plan.watch
         self._keep(record, best is None or record.watched(watch) < best.watched(watch))
@@ -205,9 +213,13 @@ class _Run:
     def _check_something_was_learned(self, phase: Phase) -> None:
         if self.outcome.best is None:
             raise TrainingError(
-                f"the loss became NaN or infinite in the first epoch of '{phase.name}', at rate {phase.rate:g}: nothing was"
+                f"{NOT_FINITE} in the first epoch of '{phase.name}', at rate {phase.rate:g}: nothing was"
                 " learned. Try a rate ten times lower, or precision: float32."
             )
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
 
 
 def _loss_settings(plan: Plan) -> LossSettings:

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 CONFIDENCE = 0.95
 
@@ -89,19 +88,26 @@ def score(log_probabilities: NDArray[np.float32], labels: NDArray[np.int64], cla
         classes: the K names.
     """
     predicted = log_probabilities.argmax(axis=1)
-    numbers = np.arange(len(classes))
-    precision, recall, f1, support = precision_recall_fscore_support(labels, predicted, labels=numbers, zero_division=0)
-    right = int((predicted == labels).sum())
+    confusion = count_confusion(labels, predicted, len(classes))
+    right, pictures, answers = confusion.diagonal(), confusion.sum(axis=1), confusion.sum(axis=0)
+    precision, recall = right / np.maximum(answers, 1), right / np.maximum(pictures, 1)
+    f1 = 2 * right / np.maximum(pictures + answers, 1)
     return Scores(
         loss=float(-log_probabilities[np.arange(len(labels)), labels].mean(dtype=np.float64)),
-        accuracy=right / len(labels),
-        interval=accuracy_interval(right, len(labels)),
+        accuracy=float(right.sum() / len(labels)),
+        interval=accuracy_interval(int(right.sum()), len(labels)),
         per_class={
-            name: ClassScore(float(precision[k]), float(recall[k]), float(f1[k]), int(support[k]))
+            name: ClassScore(float(precision[k]), float(recall[k]), float(f1[k]), int(pictures[k]))
             for k, name in enumerate(classes)
         },
-        confusion=confusion_matrix(labels, predicted, labels=numbers).astype(np.int64),
+        confusion=confusion,
     )
+
+
+def count_confusion(labels: NDArray[np.int64], predicted: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
+    """int64 [K, K]: row the true class, column the predicted. scikit-learn's takes 0.7 s to import, at every start."""
+    cells = np.bincount(labels * classes + predicted, minlength=classes**2)
+    return cells.reshape(classes, classes).astype(np.int64)
 
 
 def balanced_accuracy(confusion: NDArray[np.int64]) -> float:

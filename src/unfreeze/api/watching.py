@@ -1,0 +1,43 @@
+"""A training diagnosed while it goes on."""
+
+from __future__ import annotations
+
+from unfreeze.api.diagnoses import evidence_of
+from unfreeze.diagnosis.diagnose import LIVE
+from unfreeze.recipe.plan import Phase, Plan
+from unfreeze.training.history import EpochRecord
+from unfreeze.training.loop import Watcher
+
+
+class Diagnosing:
+    """Hands everything on to another watcher, and warns it where a phase goes wrong: once of each thing in each phase."""
+
+    def __init__(self, watcher: Watcher, plan: Plan) -> None:
+        self._watcher, self._plan = watcher, plan
+        self._history: list[EpochRecord] = []
+        self._said: set[tuple[int, str]] = set()
+
+    def phase_started(self, number: int, phase: Phase, steps_per_epoch: int) -> None:
+        self._watcher.phase_started(number, phase, steps_per_epoch)
+
+    def cache_filled(self, done: int, total: int, boundary: str) -> None:
+        self._watcher.cache_filled(done, total, boundary)
+
+    def step_done(self, pictures: int) -> None:
+        self._watcher.step_done(pictures)
+
+    def epoch_done(self, record: EpochRecord) -> None:
+        self._watcher.epoch_done(record)
+        self._history.append(record)
+        evidence = evidence_of(self._plan, self._history)
+        for finding in (check(evidence) for check in LIVE):
+            said = record.phase, finding.code
+            if finding.is_found and finding.severity != "note" and said not in self._said:
+                self._said.add(said)
+                self._watcher.warned(f"{finding.code}: {finding.explanation}")
+
+    def phase_ended(self, reason: str) -> None:
+        self._watcher.phase_ended(reason)
+
+    def warned(self, words: str) -> None:
+        self._watcher.warned(words)

@@ -1,0 +1,53 @@
+"""Confused classes: two classes are taken for each other."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from unfreeze.diagnosis.evidence import Evidence
+from unfreeze.diagnosis.finding import Finding, Severity, cannot_tell
+from unfreeze.training.scores import accuracy_interval, count_confusion
+
+CODE = "confused-classes"
+# This part of the pictures of both is given the other's name, at least (the lower end of the 95 % interval); from the second on
+# they could as well be one class …
+PART, GREAT_PART = 0.15, 0.30
+# … and it is so many times what the other pairs of classes lose to each other.
+TIMES = 3.0
+# Each way at least this part: else one class swallows the other, which is another finding.
+EACH_WAY = 0.10
+THRESHOLDS: dict[str, float] = {"part": PART, "great_part": GREAT_PART, "times": TIMES, "each_way": EACH_WAY}
+
+
+def confused_classes(evidence: Evidence) -> Finding:
+    """Whether two classes of the validation pictures are taken for each other much more than others are."""
+    predicted, count = evidence.predicted, len(evidence.classes)
+    if predicted is None:
+        return cannot_tell(CODE, "what the model says of each validation picture isn't known", THRESHOLDS)
+    if count < 3:
+        return Finding(CODE, "not found", "note", "of two classes each can only be taken for the other", {}, THRESHOLDS)
+    confusion = count_confusion(predicted.labels, predicted.classes, count)
+    pairs = [(_rate(confusion, a, b), a, b) for a in range(count) for b in range(a + 1, count)]
+    rate, a, b = max(pairs)
+    usual = float(np.median([one for one, _, _ in pairs]))
+    lost, pictures = int(confusion[a, b] + confusion[b, a]), int(confusion[[a, b]].sum())
+    least = _least(lost, pictures)
+    each_way = min(confusion[one, other] / max(1, confusion[one].sum()) for one, other in ((a, b), (b, a)))
+    measured = {"rate": rate, "at_least": least, "usual": usual, "each_way": float(each_way)}
+    seen = f"{lost} of {pictures} pictures of '{evidence.classes[a]}' and '{evidence.classes[b]}' are taken for the other"
+    if least < PART or rate < TIMES * usual or each_way < EACH_WAY:
+        return Finding(CODE, "not found", "note", f"at most, {seen}", measured, THRESHOLDS)
+    explanation = (
+        f"{seen}: the two look alike at this size, their labels are mixed up, or they are one class. Look at those pictures."
+    )
+    severity: Severity = "warning" if least >= GREAT_PART else "note"
+    remedy = {"data.inspect": "full"}
+    return Finding(CODE, "found", severity, explanation, measured, THRESHOLDS, evidence.best_epoch, remedy)
+
+
+def _rate(confusion: np.ndarray[tuple[int, int], np.dtype[np.int64]], a: int, b: int) -> float:
+    return float((confusion[a, b] + confusion[b, a]) / max(1, confusion[[a, b]].sum()))
+
+
+def _least(count: int, of: int) -> float:
+    return accuracy_interval(count, of)[0] if of else 0.0

@@ -1,0 +1,43 @@
+"""Head trained too short: stages were unfrozen while the head was still far from done."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from unfreeze.diagnosis.curves import accuracy_error
+from unfreeze.diagnosis.evidence import Evidence
+from unfreeze.diagnosis.finding import Finding, cannot_tell
+from unfreeze.diagnosis.stopped_too_early import falling
+from unfreeze.diagnosis.unfreezing_did_harm import split_at_unfreezing
+
+CODE = "head-trained-too-short"
+# The head's validation loss still fell by this part of itself an epoch when the first stage was unfrozen …
+FALL = 0.10
+# … and its accuracy was this far, and this many standard errors, below the best of the whole training.
+BEHIND = 0.05
+NOISE_FACTOR = 2.0
+USUAL_EPOCHS = 5
+THRESHOLDS: dict[str, float] = {"fall": FALL, "behind": BEHIND, "standard_errors": NOISE_FACTOR}
+
+
+def head_trained_too_short(evidence: Evidence) -> Finding:
+    """Whether the head was still learning fast when the first stage was unfrozen.
+
+    Gradients through a head that knows little harm the pretrained stages (Kumar et al. 2022).
+    """
+    before, after = split_at_unfreezing(evidence)
+    if not before or not after:
+        return Finding(CODE, "not found", "note", "no stage was unfrozen after a phase of the head alone", {}, THRESHOLDS)
+    if not evidence.known("val_accuracy", "val_loss", "train_loss"):
+        return cannot_tell(CODE, "there is no validation to tell by", THRESHOLDS)
+    head, epoch = before[-1], int(before[-1].epochs[-1])
+    fall, accuracy = falling(head), float(head.val_accuracy[-1])
+    best = max(float(np.nanmax(phase.val_accuracy)) for phase in evidence.phases)
+    error = accuracy_error(best, evidence.val_pictures)
+    measured = {"fall": fall, "behind": best - accuracy, "standard_error": error, "epochs": float(len(head))}
+    seen = f"after {len(head)} epochs of the head its validation loss fell by {max(fall, 0):.0%} an epoch"
+    if fall < FALL or best - accuracy < max(BEHIND, NOISE_FACTOR * error):
+        return Finding(CODE, "not found", "note", f"{seen}: it was ready", measured, THRESHOLDS, epoch)
+    explanation = f"{seen}, at {accuracy:.1%} of {best:.1%}: what it passed down to the unfrozen stages was still noise"
+    remedy = {"head_only.epochs": max(USUAL_EPOCHS, 3 * len(head))} if evidence.plan else {}
+    return Finding(CODE, "found", "warning", explanation, measured, THRESHOLDS, epoch, remedy)

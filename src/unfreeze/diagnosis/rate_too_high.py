@@ -1,0 +1,100 @@
+"""Rate too high: the training loss jumps, diverges, or stays above that of a guess."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from unfreeze.diagnosis.curves import level
+from unfreeze.diagnosis.evidence import Evidence, PhaseCurves, Values
+from unfreeze.diagnosis.finding import Finding, cannot_tell, rate_of
+from unfreeze.diagnosis.rate_too_low import below_usual
+from unfreeze.diagnosis.unfreezing_did_harm import unfreezing_did_harm
+
+CODE = "rate-too-high"
+# A training loss of so many times a guess's, ln K, is worse than knowing nothing.
+GUESSES = 1.5
+# A rise of the training loss from one epoch to the next counts from this part of what it was: of a phase that ends above where
+# it was before the rise, or that rises so often; and only up to a loss of this part of a guess's, or of the first epoch's.
+JUMP = 0.25
+JUMPS = 3
+JUMP_TO = 0.5
+# The loss by the part named wrong: some 2 to 4 where probabilities mean something. With fewer mistakes than the second number
+# label smoothing alone makes it large.
+LOSS_PER_MISTAKE = 10.0
+MISTAKES = 0.05
+# Where unfreezing did harm that says it all, unless the loss is so many times a guess's.
+DIVERGED = 10.0
+# So many times less than the usual rate no rate is too high, whatever a head's first weights make of the loss.
+SMALL = 10.0
+REDUCTION = 10.0
+THRESHOLDS: dict[str, float] = {
+    "guesses": GUESSES,
+    "jump": JUMP,
+    "jumps": JUMPS,
+    "jump_to": JUMP_TO,
+    "loss_per_mistake": LOSS_PER_MISTAKE,
+    "mistakes": MISTAKES,
+    "below_usual": SMALL,
+    "diverged": DIVERGED,
+}
+
+
+class Sign(NamedTuple):
+    """One sign of it: where, how strong, in words."""
+
+    phase: PhaseCurves
+    epoch: int
+    name: str
+    value: float
+    words: str
+
+
+def rate_too_high(evidence: Evidence) -> Finding:
+    """Whether the training loss of a phase says that its steps are too large. Only training: validation has other reasons."""
+    if not evidence.known("train_loss"):
+        return cannot_tell(CODE, "there is no training loss", THRESHOLDS)
+    large = [phase for phase in evidence.phases if below_usual(evidence, phase) < SMALL]
+    signs = [sign for phase in large for sign in _signs(phase, evidence.guess_loss)]
+    if unfreezing_did_harm(evidence).is_found:
+        signs = [sign for sign in signs if sign.phase.head_only or _diverged(sign.phase, evidence.guess_loss)]
+    if not signs:
+        return Finding(CODE, "not found", "note", "the training loss neither jumped for long nor diverged", {}, THRESHOLDS)
+    first = signs[0]
+    rate = float(np.nanmax(first.phase.rate)) if np.isfinite(first.phase.rate).any() else math.nan
+    at = f" at rate {rate:.3g}" if math.isfinite(rate) else ""
+    explanation = f"'{first.phase.name}'{at}: {'; '.join(sign.words for sign in signs if sign.phase is first.phase)}"
+    measured = {sign.name: sign.value for sign in reversed(signs)} | ({"rate": rate} if math.isfinite(rate) else {})
+    remedy = {f"{first.phase.settings}.rate": rate_of(rate / REDUCTION)} if math.isfinite(rate) else {}
+    return Finding(CODE, "found", "warning", explanation, measured, THRESHOLDS, first.epoch, remedy)
+
+
+def _signs(phase: PhaseCurves, guess: float | None) -> list[Sign]:
+    loss, found = phase.train_loss, []
+    if guess is not None and len(loss) > 1 and level(loss) >= GUESSES * guess:
+        words = f"the training loss is {level(loss):.3g}, that of a guess {guess:.3g}"
+        found.append(Sign(phase, int(phase.epochs[-1]), "loss_in_guesses", level(loss) / guess, words))
+    jumps = _jumps(loss, JUMP_TO * (guess or loss[0]))
+    if jumps and (level(loss) > loss[jumps[0] - 1] or len(jumps) >= JUMPS):
+        place = jumps[0]
+        words = f"the training loss jumped from {loss[place - 1]:.3g} to {loss[place]:.3g}"
+        rise = float(loss[place] / max(loss[place - 1], 1e-9) - 1)
+        found.append(Sign(phase, int(phase.epochs[place]), "jump", rise, words))
+    mistakes = 1 - level(phase.train_accuracy)
+    if mistakes >= MISTAKES and level(loss) / mistakes >= LOSS_PER_MISTAKE:
+        words = f"a picture named wrong costs {level(loss) / mistakes:.3g} on the mean, so far off are the weights"
+        found.append(Sign(phase, int(phase.epochs[-1]), "loss_per_mistake", level(loss) / mistakes, words))
+    return found
+
+
+def _diverged(phase: PhaseCurves, guess: float | None) -> bool:
+    return guess is not None and level(phase.train_loss) >= DIVERGED * guess
+
+
+def _jumps(loss: Values, at_least: float) -> list[int]:
+    """The epochs to which the loss jumped, the largest jump first."""
+    rises = np.diff(loss)
+    places = np.flatnonzero((rises >= JUMP * loss[:-1]) & (loss[1:] >= at_least)) + 1
+    return sorted(places.tolist(), key=lambda place: -rises[place - 1])
