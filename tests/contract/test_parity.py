@@ -102,4 +102,7 @@ def test_a_recipe_trains_alike_in_both_frameworks(digits: Path, name: str) -> No
         assert theirs.train_loss == pytest.approx(record.train_loss, rel=CLOSE[name])
         assert theirs.val_loss == pytest.approx(record.val_loss, rel=CLOSE[name])
         assert theirs.rate == record.rate
+        # The largest of an epoch's steps drifts most, in all but the first where BatchNorm follows batches of few pictures.
+        if record.epoch == 1 or name != "two stages with everything on":
+            assert theirs.gradient_norm == pytest.approx(record.gradient_norm, rel=10 * CLOSE[name])
     np.testing.assert_allclose(np.exp(their_after), np.exp(after), atol=CLOSE[name])

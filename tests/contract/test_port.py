@@ -235,6 +235,38 @@ def test_what_is_minimised_is_as_asked_and_what_is_reported_is_plain(opened: Ope
         np.testing.assert_allclose(backend.predict(batches()), logs, atol=1e-5)
 
 
+def test_the_gradient_norm_is_the_length_of_a_plain_step(opened: Open) -> None:
+    """Of what trains, whatever is clipped and whatever L2 adds after it."""
+    plain = {f"head_only.optimizer.{name}": value for name, value in {"name": "sgd", "momentum": 0.0, "l2": 0.0}.items()}
+    backend, phases = opened(strategy="feature-extraction", **STILL, **plain)
+    clipping = phases[0].optimizer.model_copy(update={"clip_norm": 0.001, "l2": 10.0})
+    rate = 10.0 if backend.network.framework == "numpy" else 0.1
+    start, norms, lengths = backend.snapshot(), [], []
+    for phase in (phases[0], phases[0].model_copy(update={"optimizer": clipping})):
+        backend.restore(start)
+        norms.append(train(backend, phase, rate=0.1, size=24)[0].gradient_norm)
+        moved = [np.asarray(after, np.float64) - np.asarray(start[name]) for name, after in backend.snapshot().items()]
+        lengths.append(np.sqrt(sum((values**2).sum() for values in moved)) / rate)
+    assert norms == pytest.approx([lengths[0]] * 2, rel=1e-3)
+    assert lengths[1] != pytest.approx(lengths[0], rel=0.1) or backend.network.framework == "numpy"  # which has neither
+
+
+def test_the_gradient_norm_is_the_largest_of_an_epoch(opened: Open) -> None:
+    backend, phases = opened(strategy="feature-extraction", **STILL)
+
+    def norm(*shown: Batch) -> float | None:
+        return backend.train_epoch(shown, lambda _: 0.0, lambda _: None).gradient_norm
+
+    backend.start_phase(phases[0], LossSettings())
+    each = [norm(batch) for batch in batches()]
+    assert len(set(each)) == len(each)
+    assert norm(*batches()) == pytest.approx(max(each), rel=1e-5)
+    backend.start_phase(phases[0], LossSettings(class_weights=np.array([np.nan, 1, 1], np.float32)))
+    without_red = [Batch(batch.images, np.ones(8, np.int64)) for batch in batches()]
+    assert np.isfinite(norm(*without_red))
+    assert np.isnan(norm(without_red[0], next(batches()), without_red[1]))
+
+
 @pytest.mark.parametrize("engine", ["off", "on"])
 def test_a_saved_model_predicts_the_same(
     opened: Open, package: ModuleType, tmp_path: Path, engine: str, monkeypatch: pytest.MonkeyPatch

@@ -23,6 +23,7 @@ from unfreeze.recipe.plan import Phase
 from unfreeze.recipe.recipe import Recipe
 from unfreeze.training.arrivals import Arrival
 from unfreeze.training.backend import SMALLEST_DOUBT, Encoded, EpochResult, LossSettings, ModelEntry
+from unfreeze.training.gradcam import scaled
 
 GRID, UNITS = 4, 16
 CONTRACT = InputContract(side_px=16, crop_fraction=1.0, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
@@ -94,13 +95,15 @@ class NumpyBackend:
     def train_epoch(
         self, batches: Iterable[Batch | Encoded], rate: Callable[[int], float], on_step: Callable[[int], None]
     ) -> EpochResult:
-        sums, pictures = np.zeros(3), 0
+        sums, norms, pictures = np.zeros(3), [0.0], 0
         for step, batch in enumerate(batches):
-            sums += self._step(batch, rate(step) * _RATE_FACTOR)
+            step_sums, norm = self._step(batch, rate(step) * _RATE_FACTOR)
+            sums += step_sums
+            norms.append(norm)
             pictures += len(batch.labels)
             on_step(len(batch.labels))
         objective, loss, right = (sums / max(pictures, 1)).tolist()
-        return EpochResult(objective, loss, right, pictures)
+        return EpochResult(objective, loss, right, pictures, float(np.max(norms)))
 
     def predict(self, batches: Iterable[Batch | Encoded]) -> NDArray[np.float32]:
         outputs = [np.empty((0, len(self.classes)), np.float32)]
@@ -109,6 +112,9 @@ class NumpyBackend:
 
     def arrivals(self, batches: Iterable[NDArray[np.float32]], first_only: bool) -> list[Arrival]:
         return []  # no BatchNorm
+
+    def grad_cam(self, batches: Iterable[Batch]) -> NDArray[np.float32] | None:
+        return scaled([self._maps(batch) for batch in batches])
 
     def finish(self) -> None: ...
 
@@ -131,21 +137,31 @@ class NumpyBackend:
             values = np.maximum(values @ self.weights[name], 0)
         return values
 
-    def _step(self, batch: Batch | Encoded, rate: float) -> list[float]:
-        """One step. Objective and loss, each times the pictures, and how many were named right."""
+    def _maps(self, batch: Batch) -> NDArray[np.float32]:
+        """Of the grid of mean colours, which is its only feature map."""
+        gradient = self.weights[HEAD].T[batch.labels]
+        for name, after in (("stage1", HEAD), (STEM, "stage1")):
+            gradient = gradient * (self._at(batch, after) > 0) @ self.weights[name].T
+        colours, gradient = (values.reshape(-1, GRID, GRID, 3) for values in (_features(batch.images), gradient))
+        return np.maximum((gradient.mean(axis=(1, 2), keepdims=True) * colours).sum(axis=-1), 0)
+
+    def _step(self, batch: Batch | Encoded, rate: float) -> tuple[list[float], float]:
+        """One step. Objective and loss, each times the pictures, and how many were named right; the gradient's norm."""
         rows = np.arange(len(batch.labels))
         mask = ((self._generator.random((len(rows), UNITS)) >= self._dropout) / (1 - self._dropout)).astype(np.float32)
         inputs = {name: self._at(batch, name) for name in self.network.stage_names if name in self._trainable}
         inputs[HEAD] = inputs[HEAD] * mask
         logits = inputs[HEAD] @ self.weights[HEAD]
         objective, backward = objective_and_gradient(logits, batch.labels, self._loss)
+        squares = 0.0
         for name in reversed(list(inputs)):
             gradient = inputs[name].T @ backward
+            squares += float((gradient**2).sum())
             if name != next(iter(inputs)):
                 backward = backward @ self.weights[name].T * (inputs[name] > 0) * (mask if name == HEAD else 1)
             self.weights[name] = (self.weights[name] - rate * gradient).astype(np.float32)
         loss, right = -_log_softmax(logits)[rows, batch.labels].sum(), (logits.argmax(1) == batch.labels).sum()
-        return [objective * len(rows), float(loss), float(right)]
+        return [objective * len(rows), float(loss), float(right)], float(np.sqrt(squares))
 
 
 def objective_and_gradient(

@@ -59,6 +59,15 @@ def test_columns_of_a_later_version_are_passed_over(tmp_path):
     assert read_history(tmp_path) == HISTORY[:1]
 
 
+def test_a_run_of_an_earlier_version_has_no_gradient_norm(tmp_path):
+    write_history([epoch_record(gradient_norm=2.5)], tmp_path)
+    path = tmp_path / "history.jsonl"
+    values = json.loads(path.read_text())
+    assert values.pop("gradient_norm") == 2.5
+    path.write_text(json.dumps(values))
+    assert read_history(tmp_path) == [epoch_record(gradient_norm=None)]
+
+
 def test_a_run_of_an_earlier_version_gets_its_means_from_its_matrix(tmp_path):
     write_history([epoch_record(confusion=[[40, 10], [15, 35]])], tmp_path)
     path = tmp_path / "history.jsonl"

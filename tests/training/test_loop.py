@@ -29,6 +29,7 @@ class Scripted(numpy_backend.NumpyBackend):
 
     script: list[float]
     train_losses: list[float] | None = None
+    norms: list[float | None] | None = None
     interrupt_in: int | None = None
 
     def train_epoch(self, batches: Any, rate: Any, on_step: Any) -> EpochResult:
@@ -37,7 +38,8 @@ class Scripted(numpy_backend.NumpyBackend):
         self.weights["stem"] = self.weights["stem"] + np.float32(1)
         if self.interrupt_in == epoch:
             raise KeyboardInterrupt
-        return EpochResult(self.train_losses[epoch] if self.train_losses else 1.0, 1.0, 0.5, 10)
+        objective, norm = (values[epoch] if values else None for values in (self.train_losses, self.norms))
+        return EpochResult(1.0 if objective is None else objective, 1.0, 0.5, 10, norm)
 
     def predict(self, batches: Any) -> Any:
         pictures = sum(len(batch.labels) for batch in batches)
@@ -83,6 +85,13 @@ def counter(backend: Scripted) -> int:
 
 
 FEATURES = {"strategy": "feature-extraction", "head_only.schedule.name": "constant"}
+
+
+def test_a_gradient_norm_is_kept_where_it_is_finite(tmp_path: Path) -> None:
+    plan, backend, feeding = scripted(tmp_path, [0.9] * 4, **FEATURES, **{"head_only.epochs": 4})
+    backend.norms = [2.5, math.inf, math.nan, None]
+    outcome = train_plan(plan, backend, feeding, Silent())
+    assert [record.gradient_norm for record in outcome.history] == [2.5, None, None, None]
 
 
 def test_the_run_ends_on_its_best_epoch(tmp_path: Path) -> None:

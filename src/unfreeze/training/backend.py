@@ -83,12 +83,15 @@ class EpochResult:
         loss: the plain mean cross-entropy, which can be held against the validation loss.
         accuracy: the part of the pictures that were named right, in 0–1.
         pictures: how many were shown.
+        gradient_norm: the largest global L2 norm of the objective's gradient over the epoch's steps, by all parameters that
+            train, before clipping and without L2 terms; NaN or infinite where a step's was. None where it wasn't measured.
     """
 
     objective: float
     loss: float
     accuracy: float
     pictures: int
+    gradient_norm: float | None = None
 
 
 @dataclass(frozen=True)
@@ -173,6 +176,20 @@ class Backend(Protocol):
 
         Raises:
             ModelError: the network fails on a batch.
+        """
+
+    def grad_cam(self, batches: Iterable[Batch]) -> NDArray[np.float32] | None:
+        """Where in each picture the model sees the class that its label names: Grad-CAM (Selvaraju et al. 2017).
+
+        The map of channel weights α over the last feature map A, [h, w, C], that the network has before it pools:
+
+            ReLU(Σ_c α_c A_c),    α_c = mean over h × w of ∂ logit / ∂ A_c
+
+        in float32 whatever the precision, of the network as it infers. Changes nothing.
+
+        Returns:
+            float32 [N, h, w] in 0–1, in the order given: each map divided by its maximum; zeros where nothing speaks for the
+            class. None where the network has no feature map of more than one place through which all goes: transformers.
         """
 
     def finish(self) -> None:

@@ -34,6 +34,8 @@ class EpochRecord:
         pictures_per_second: of training.
         confusion: of validation; row the true class, column the predicted.
         fill_seconds: time taken to compute activations that the cache lacked.
+        gradient_norm: the largest of its steps', before clipping; see `training.backend.EpochResult`. None where it wasn't
+            finite, which JSON can't say, or wasn't measured.
     """
 
     epoch: int
@@ -53,6 +55,7 @@ class EpochRecord:
     pictures_per_second: float
     confusion: list[list[int]]
     fill_seconds: float = 0.0
+    gradient_norm: float | None = None
 
     def watched(self, name: str) -> float:
         """The value that a recipe's `watch` names, with its sign turned where needed so that lower is better."""

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from unfreeze.backends.tensorflow.batchnorm import MovingVariances
 from unfreeze.backends.tensorflow.folding import Folded
 from unfreeze.backends.tensorflow.freezing import Parts, freeze, layers_at, split
+from unfreeze.backends.tensorflow.gradcam import grad_cam
 from unfreeze.backends.tensorflow.inputs import arrivals
 from unfreeze.backends.tensorflow.losses import Objective, cross_entropy
 from unfreeze.backends.tensorflow.machine import choose_device, choose_precision, compute_in, name_device
@@ -73,7 +74,7 @@ class TensorFlowBackend:
         self._contract = network.contract.with_side(model.input_shape[1])
         self._boundary = HEAD  # a finished model trains nothing: its base is one frozen part
         self._optimizer: PhaseOptimizer | None = None
-        self._step: Callable[..., tf.Tensor] | None = None
+        self._step: Callable[..., tuple[tf.Tensor, tf.Tensor]] | None = None
         self._parts: dict[str, Parts] = {}
         self._prefixes: dict[tuple[str, str | None], tuple[str, Prefix]] = {}
         self._tails: dict[str, tuple[Folded, Callable[..., tf.Tensor]]] = {}
@@ -136,15 +137,18 @@ class TensorFlowBackend:
             raise RuntimeError("start_phase comes before train_epoch")
         # Sums stay on the device: reading them at every step would make a GPU wait.
         sums = tf.zeros(3, tf.float64)
+        largest = tf.zeros(())
         pictures = 0
         with tf.device(self._device):
             for step, (tensors, labels) in enumerate(self._activations(batches, self._boundary)):
                 self._optimizer.set_rate(rate(step))
-                sums += self._step(labels, *tensors)
+                step_sums, norm = self._step(labels, *tensors)
+                sums += step_sums
+                largest = tf.maximum(largest, norm)  # NaN stays NaN
                 pictures += len(labels)
                 on_step(len(labels))
         objective, loss, right = (sums / max(pictures, 1)).numpy().tolist()
-        return EpochResult(objective, loss, right, pictures)
+        return EpochResult(objective, loss, right, pictures, float(largest))
 
     def predict(self, batches: Iterable[Batch | Encoded]) -> NDArray[np.float32]:
         outputs = [np.empty((0, len(self._classes)), np.float32)]
@@ -158,6 +162,14 @@ class TensorFlowBackend:
     def arrivals(self, batches: Iterable[NDArray[np.float32]], first_only: bool) -> list[Arrival]:
         with tf.device(self._device):
             return arrivals(self._model, map(to_tensor, batches), first_only)
+
+    def grad_cam(self, batches: Iterable[Batch]) -> NDArray[np.float32] | None:
+        def on_device(batch: Batch) -> tuple[tf.Tensor, tf.Tensor]:
+            return normalised(to_tensor(batch.images), self._contract), to_tensor(batch.labels)
+
+        compute_in(self._model, "float32")  # what was traced stays as it is
+        with tf.device(self._device):
+            return grad_cam(self._model, map(on_device, batches))
 
     def snapshot(self) -> Snapshot:
         return {_name(variable): variable.numpy().copy() for variable in self._model.weights}
@@ -175,25 +187,30 @@ class TensorFlowBackend:
         compute_in(self._model, "float32")  # what was traced stays as it is
         save_model(self._model, manifest, folder)
 
-    def _compile_step(self, variables: list[Any], optimizer: PhaseOptimizer, minimised: Objective) -> Callable[..., tf.Tensor]:
-        """One step. Objective and loss, each times the pictures, and how many were named right: float64 [3]."""
+    def _compile_step(
+        self, variables: list[Any], optimizer: PhaseOptimizer, minimised: Objective
+    ) -> Callable[..., tuple[tf.Tensor, tf.Tensor]]:
+        """One step. Objective and loss, each times the pictures, and how many were named right: float64 [3].
+
+        With it the gradient's norm before clipping, float32 [].
+        """
         suffix = self._split(self._boundary).suffix
         assert suffix is not None
         values = [variable.value for variable in variables]
         statistics = MovingVariances(suffix)
 
-        def step(labels: tf.Tensor, *tensors: tf.Tensor) -> tf.Tensor:
+        def step(labels: tf.Tensor, *tensors: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             given = self._given(tensors, tf.float32)
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(values)
                 with statistics.unbiased(tf.shape(labels)[0]):
                     logits = suffix(given, training=True)
                 objective = minimised(logits, labels)
-            optimizer.apply(tape.gradient(objective, values))
+            norm = optimizer.apply(tape.gradient(objective, values))
             loss = tf.reduce_sum(cross_entropy(logits, labels))
             right = tf.reduce_sum(tf.cast(tf.argmax(logits, axis=1) == labels, tf.float64))
             count = tf.cast(tf.shape(labels)[0], tf.float64)
-            return tf.stack([tf.cast(objective, tf.float64) * count, tf.cast(loss, tf.float64), right])
+            return tf.stack([tf.cast(objective, tf.float64) * count, tf.cast(loss, tf.float64), right]), norm
 
         return self._compiled(step, tf.TensorSpec([None], tf.int64))
 
@@ -221,8 +238,8 @@ class TensorFlowBackend:
         return given if len(given) > 1 else given[0]
 
     def _compiled(
-        self, function: Callable[..., tf.Tensor], *before: tf.TensorSpec, boundary: str | None = None
-    ) -> Callable[..., tf.Tensor]:
+        self, function: Callable[..., Any], *before: tf.TensorSpec, boundary: str | None = None
+    ) -> Callable[..., Any]:
         """Traced here and now, because the layers' precision is read while tracing."""
         parts = self._split(boundary or self._boundary)
         assert parts.suffix is not None

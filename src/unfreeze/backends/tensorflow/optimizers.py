@@ -58,16 +58,22 @@ class PhaseOptimizer:
         for optimizer in self._optimizers:
             optimizer.learning_rate.assign(rate)
 
-    def apply(self, gradients: list[tf.Tensor]) -> None:
-        """One step. Gradients in the order of the variables; they are clipped first, then L2 is added, as in PyTorch."""
+    def apply(self, gradients: list[tf.Tensor]) -> tf.Tensor:
+        """One step. Gradients in the order of the variables; they are clipped first, then L2 is added, as in PyTorch.
+
+        Returns:
+            Their global norm before both, float32 [].
+        """
+        norm = tf.linalg.global_norm(gradients)
         if self._settings.clip_norm is not None:
-            gradients, _ = tf.clip_by_global_norm(gradients, self._settings.clip_norm)
+            gradients, _ = tf.clip_by_global_norm(gradients, self._settings.clip_norm, use_norm=norm)
         of = {
             variable.path: _with_l2(gradient, variable, self._settings.l2)
             for gradient, variable in zip(gradients, self._variables, strict=True)
         }
         for optimizer, members in self._optimizers.items():
             optimizer.apply([of[variable.path] for variable in members], members)
+        return norm
 
     def _memory(self) -> tuple[dict[str, NDArray[np.float32]], dict[str, int]]:
         """Slots by name, and the count of steps by the path of the variable."""

@@ -16,8 +16,10 @@ import torch.nn.functional as F
 import torchvision
 from numpy.typing import NDArray
 from torch import Tensor, fx
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from unfreeze.backends.torch.freezing import Parts, freeze, module_at, own_tensors, set_training_mode, split
+from unfreeze.backends.torch.gradcam import grad_cam
 from unfreeze.backends.torch.head import FineTuned
 from unfreeze.backends.torch.inputs import arrivals
 from unfreeze.backends.torch.losses import Objective
@@ -100,7 +102,7 @@ class TorchBackend:
     @property
     def environment(self) -> dict[str, str]:
         return {
-            "torch": torch.__version__,
+            "torch": str(torch.__version__),  # a class of its own
             "torchvision": torchvision.__version__,
             "timm": timm.__version__,
             "threads": str(torch.get_num_threads()),
@@ -142,15 +144,18 @@ class TorchBackend:
         set_training_mode(self._model, self._network.split(self._boundary)[0], self._freeze_statistics)
         # Sums stay on the device: reading them at every step would make a GPU wait.
         sums = torch.zeros(3, dtype=torch.float64, device=self._device)
+        largest = torch.zeros((), device=self._device)
         pictures = 0
         for step, (tensors, labels) in enumerate(activations):
             set_rate(self._optimizer, rate(step))
             with threads(1 if self._boundary == HEAD else None):
-                sums += self._step(tensors, torch.from_numpy(labels).to(self._device))
+                step_sums, norm = self._step(tensors, torch.from_numpy(labels).to(self._device))
+            sums += step_sums
+            largest = torch.maximum(largest, norm)  # NaN stays NaN
             pictures += len(labels)
             on_step(len(labels))
         objective, loss, right = (sums / max(pictures, 1)).tolist()
-        return EpochResult(objective, loss, right, pictures)
+        return EpochResult(objective, loss, right, pictures, largest.item())
 
     def predict(self, batches: Iterable[Batch | Encoded]) -> NDArray[np.float32]:
         outputs = [np.empty((0, len(self._classes)), np.float32)]
@@ -164,6 +169,13 @@ class TorchBackend:
 
     def arrivals(self, batches: Iterable[NDArray[np.float32]], first_only: bool) -> list[Arrival]:
         return arrivals(self._model, (to_device(values, self._device) for values in batches), first_only)
+
+    def grad_cam(self, batches: Iterable[Batch]) -> NDArray[np.float32] | None:
+        def on_device(batch: Batch) -> tuple[Tensor, Tensor]:
+            images = normalised(to_device(batch.images, self._device), self._contract)
+            return images, torch.from_numpy(batch.labels).to(self._device)
+
+        return grad_cam(self._model, map(on_device, batches))
 
     def snapshot(self) -> Snapshot:
         return {name: tensor.detach().clone() for name, tensor in self._model.state_dict().items()}
@@ -179,20 +191,24 @@ class TorchBackend:
         }
         save_model(self._model, manifest, folder)
 
-    def _step(self, tensors: Tensors, labels: Tensor) -> Tensor:
-        """One step. Objective and loss, each times the pictures, and how many were named right: float64 [3], on the device."""
+    def _step(self, tensors: Tensors, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """One step. Objective and loss, each times the pictures, and how many were named right: float64 [3], on the device.
+
+        With it the gradient's norm before clipping, float32 [].
+        """
         assert self._optimizer is not None
         with autocast(self._device, self._precision):
             logits = self._tail(tensors, self._boundary)
         objective = self._objective(logits, labels)
         self._optimizer.zero_grad(set_to_none=True)
         objective.backward()  # type: ignore[no-untyped-call]
+        norm = get_total_norm([parameter.grad for parameter in self._model.parameters() if parameter.grad is not None])
         if self._clip_norm is not None:
-            torch.nn.utils.clip_grad_norm_(self._model.parameters(), self._clip_norm)
+            clip_grads_with_norm_(self._model.parameters(), self._clip_norm, norm)
         self._optimizer.step()
         with torch.no_grad():
             loss, right = F.cross_entropy(logits, labels, reduction="sum"), (logits.argmax(1) == labels).sum()
-            return torch.stack([objective.double() * len(labels), loss.double(), right.double()])
+            return torch.stack([objective.double() * len(labels), loss.double(), right.double()]), norm
 
     def _activations(self, batches: Iterable[Batch | Encoded], boundary: str) -> Iterator[tuple[Tensors, NDArray[np.int64]]]:
         """What crosses a boundary, or normalised pictures where nothing is frozen, with labels; in order."""
