@@ -10,8 +10,8 @@ import pytest
 import unfreeze
 
 PUBLIC = {
-    "UnfreezeError", "check_inputs", "clear_cache", "compare", "convert", "describe_model", "evaluate", "inspect",
-    "list_cache", "models", "open_run", "plan", "predict", "train",
+    "UnfreezeError", "abstention", "check_inputs", "clear_cache", "compare", "convert", "describe_model", "diagnose",
+    "evaluate", "improve", "inspect", "list_cache", "models", "open_run", "plan", "predict", "read_table", "train", "write_report",
 }  # fmt: skip
 FRAMEWORKS = ("torch", "torchvision", "timm", "tensorflow", "keras", "keras_hub", "triton", "jax")
 # Quick to import as long as these stay out: they take longer than all the rest together.

@@ -17,36 +17,46 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from unfreeze.api import (
+        abstention,
         check_inputs,
         compare,
         convert,
         describe_model,
+        diagnose,
         evaluate,
+        improve,
         inspect,
         models,
         open_run,
         plan,
         predict,
+        read_table,
         train,
+        write_report,
     )
     from unfreeze.errors import UnfreezeError
 
 __version__ = version("unfreeze")
 __all__ = [
     "UnfreezeError",
+    "abstention",
     "check_inputs",
     "clear_cache",
     "compare",
     "convert",
     "describe_model",
+    "diagnose",
     "evaluate",
+    "improve",
     "inspect",
     "list_cache",
     "models",
     "open_run",
     "plan",
     "predict",
+    "read_table",
     "train",
+    "write_report",
 ]
 
 

@@ -6,6 +6,7 @@
     │   └── PictureError  one picture can't be read
     ├── ModelError        no such network, no weights for it, or an input it can't take
     ├── FrameworkError    the framework asked for is unknown or not installed
+    ├── TrackerError      the experiment tracker asked for is unknown or not installed
     ├── TrainingError     the training can't go on, for example because the loss became NaN before anything was learned
     ├── StorageError      a file can't be written
     └── RunError          a run folder is missing, incomplete or from elsewhere
@@ -50,6 +51,10 @@ class ModelError(UnfreezeError):
 
 class FrameworkError(UnfreezeError):
     """A framework that is unknown or not installed."""
+
+
+class TrackerError(UnfreezeError):
+    """An experiment tracker that is unknown or not installed."""
 
 
 class TrainingError(UnfreezeError):

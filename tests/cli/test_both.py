@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -53,7 +54,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     monkeypatch.setitem(api.BACKENDS, "tensorflow", ("support.second_backend", "tensorflow"))
     monkeypatch.setattr(both, "check_installed", lambda framework: None)
     monkeypatch.setattr(both.apart, "call", lambda function, recipe: check_recipe(recipe))
-    monkeypatch.setattr(both.subprocess, "Popen", InThisProcess)
+    monkeypatch.setattr(both, "subprocess", SimpleNamespace(Popen=InThisProcess))  # for nobody else
     return commands
 
 
@@ -62,10 +63,12 @@ SHORT = ("--framework", "both", "--head-epochs", 1, "--epochs", 2)
 
 def test_both_are_trained_and_compared(unfreeze: Command, photos: Path, tmp_path: Path, started: list[list[str]]) -> None:
     out = tmp_path / "out"
-    status, printed, err = unfreeze("train", photos, *SHORT, "--out", out)
+    status, printed, err = unfreeze("train", photos, *SHORT, "--out", out, "--log", "tensorboard")
     assert (status, err) == (0, "")
+    assert all(list((out / framework / "tensorboard").glob("events.*")) for framework in ("torch", "tensorflow"))
     assert [command[:5] for command in started] == [[sys.executable, "-P", "-m", "unfreeze", "train"]] * 2
-    assert {path.name for path in out.iterdir()} == {"recipe.yaml", "torch", "tensorflow", "comparison.html", "comparison.png"}
+    written = {"comparison.html", "comparison.json", "comparison.md", "comparison.png"}
+    assert {path.name for path in out.iterdir()} == {"recipe.yaml", "torch", "tensorflow", *written}
     comparison = api.compare([out / "torch", out / "tensorflow"])
     assert [run.plan.network.framework for run in comparison.runs] == ["numpy", "second"]
     # Both are the same network of NumPy.

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from support.browser import CLICK_EVERYTHING, open_page
 from support.folders import class_folder
 from unfreeze import api
 
@@ -68,3 +69,10 @@ def test_from_torch_to_tensorflow_and_back(place: Path) -> None:
     named = table(place / "predictions.csv")
     for path, row in table(place / "out/torch/predictions.csv").items():
         assert float(named[f"photos/{path}"]["p(a)"]) == pytest.approx(float(row["p(a)"]), abs=1e-4)
+
+
+@pytest.mark.parametrize("framework", ["torch", "tensorflow"])
+def test_their_reports_work_in_a_browser(place: Path, tmp_path: Path, framework: str) -> None:
+    seen = open_page(place / "out" / framework / "report.html", CLICK_EVERYTHING, tmp_path)
+    assert seen["clicked"] > 20
+    assert seen["broken"] == seen["unreachable"] == []

@@ -15,7 +15,8 @@ from support.folders import class_folder
 
 RUN_FILES = {
     "plan.yaml", "recipe.yaml", "data.json", "history.jsonl", "history.csv", "metrics.json", "predictions.csv",
-    "findings.json", "model", "curves.png", "confusion.png", "report.html",
+    "findings.json", "gradcam.json", "model", "curves.png", "confusion.png", "report.html",
+    "report.json", "report.md",
 }  # fmt: skip
 
 

@@ -52,9 +52,13 @@ def test_two_runs_side_by_side(unfreeze: Command, pair: tuple[Path, Path], tmp_p
     assert f"{first + second} of {len(one)} pictures (one alone right {first}, two alone right {second}): p = " in out
     assert "note:" not in out
     page = (tmp_path / "deep/comparison/comparison.html").read_text(encoding="utf-8")
-    assert not re.search(r"https?://|url\(|@import|<script|<link", page)
+    assert not re.search(r"https?://|url\(|@import|<link|src=\"(?!data:)", page)
     assert "feature-extraction" in page
-    assert page.count("data:image/png;base64,") == 1
+    shown = json.loads((tmp_path / "deep/comparison/comparison.json").read_text())
+    assert out.startswith(shown["verdict"])
+    assert shown["disputed"]["shared"] == len(one)
+    assert shown["disputed"]["differing"] >= first + second
+    assert page.count("data:image/jpeg;base64,") == min(shown["disputed"]["differing"], 24)
     with Image.open(tmp_path / "deep/comparison/comparison.png") as curves:
         assert curves.format == "PNG"
 
@@ -110,7 +114,7 @@ def test_what_is_missing_is_said_and_the_rest_compared(unfreeze: Command, pair: 
     (one / "history.jsonl").write_text("{")
     status, out, _ = unfreeze("compare", one, two, "--to", tmp_path / "to")
     assert status == 0
-    assert "predictions.csv: isn't as written" in out
+    assert "predictions.csv: can't be read as a run's predictions" in out
     assert "history.jsonl: can't be read as a run's history" in out
 
 

@@ -14,6 +14,7 @@ import yaml
 from support.command import Command
 from support.folders import class_folder
 from unfreeze.exchange import apart
+from unfreeze.training.calibration import Calibration, write_calibration
 
 
 @pytest.fixture(autouse=True)
@@ -34,6 +35,7 @@ def files_in(folder: Path) -> set[str]:
 
 
 def test_the_converted_run_is_a_whole_run(unfreeze: Command, run: Path, photos: Path) -> None:
+    write_calibration(Calibration(0.5, 60, 0.9, 0.8, "by hand"), run / "model")
     before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
     status, out, err = unfreeze("convert", run, "--to", "second")
     new = run.with_name("run-second")
@@ -47,6 +49,7 @@ def test_the_converted_run_is_a_whole_run(unfreeze: Command, run: Path, photos: 
     assert files_in(new) == files_in(run)
     assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
     same = {"data.json", "metrics.json", "predictions.csv", "findings.json", "history.jsonl", "history.csv", "curves.png"}
+    same.add("model/calibration.json")
     assert all((new / name).read_bytes() == (run / name).read_bytes() for name in same)
     plan = yaml.safe_load((new / "plan.yaml").read_text(encoding="utf-8"))
     assert plan["network"]["framework"] == "second"

@@ -1,76 +1,136 @@
-"""Overfitting on made-up histories."""
+"""Overfitting on made-up curves."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from support.made_up import epoch_record, epochs
-from unfreeze.diagnosis.finding import validation_noise
-from unfreeze.diagnosis.overfitting import GAP, NOISE_FACTOR, overfitting
+from support.made_up import epochs, evidence, small_plan
+from unfreeze.diagnosis.finding import Finding
+from unfreeze.diagnosis.overfitting import CROP, DROPOUT, GAP, GREAT_GAP, NOISE_FACTOR, ROTATION, THRESHOLDS, overfitting
 from unfreeze.recipe.read import read_recipe
-
-MANY = [[400, 100], [150, 350]]  # 1,000 pictures
-FEW = [[4, 1], [2, 3]]  # 10 pictures
+from unfreeze.recipe.recipe import Augment, Head
 
 
-def test_found():
-    finding = overfitting(epochs(train_accuracy=[0.9, 0.97, 0.98, 0.99], val_accuracy=[0.76, 0.75, 0.75, 0.75], confusion=MANY))
+def of(train: list[Any], validation: Any, train_loss: Any = 0.1, boundary: str = "head", **known: Any) -> Finding:
+    history = epochs(train_accuracy=train, val_accuracy=validation, train_loss=train_loss, boundary=boundary)
+    return overfitting(evidence(history, **known))
+
+
+def regularised(strategy: str, **changes: Any) -> Any:
+    """A plan that has all that the remedy could ask for but the strategy."""
+    recipe = read_recipe(None, {"strategy": strategy})
+    augment = Augment(crop_min_area=CROP, rotation_degrees=ROTATION)
+    return small_plan(recipe, **{"head": Head(dropout=DROPOUT), "augment": augment} | changes)
+
+
+def test_found() -> None:
+    finding = of([0.9, 0.97, 0.98, 0.99], [0.76, 0.75, 0.75, 0.75])
     assert (finding.code, finding.outcome, finding.severity, finding.epoch) == ("overfitting", "found", "warning", 4)
-    assert finding.measured["train_accuracy"] == pytest.approx(0.98)  # the mean of the last three epochs
-    assert finding.measured["val_accuracy"] == pytest.approx(0.75)
-    assert finding.measured["gap"] == pytest.approx(0.23)
-    assert finding.measured["val_standard_error"] == pytest.approx((0.75 * 0.25 / 1000) ** 0.5)
+    # Of the last three epochs, and the standard error of 750 of 1,000 pictures.
+    assert finding.measured == pytest.approx(
+        {"train_accuracy": 0.98, "val_accuracy": 0.75, "gap": 0.23, "val_standard_error": (0.75 * 0.25 / 1000) ** 0.5}
+    )
+    assert finding.thresholds == THRESHOLDS
     assert finding.explanation.startswith("training accuracy 98.0%, validation accuracy 75.0%: the network knows")
 
 
-def test_the_remedy_regularises_and_can_be_followed():
-    finding = overfitting(epochs(train_accuracy=[1.0] * 3, val_accuracy=0.5, confusion=MANY))
-    recipe = read_recipe(None, finding.remedy)
-    assert recipe.head.dropout == 0.5
-    assert recipe.augment.rotation_degrees == 15.0
-    assert recipe.augment.crop_min_area == 0.2
+def test_a_smaller_gap_is_a_note() -> None:
+    between = of([0.99] * 4, 0.99 - (GAP + GREAT_GAP) / 2, val_pictures=100_000)
+    assert (between.outcome, between.severity) == ("found", "note")
+    assert of([0.99] * 4, 0.99 - 2 * GREAT_GAP, val_pictures=100_000).severity == "warning"
 
 
 @pytest.mark.parametrize(
     ("train", "validation"),
-    [(0.9, 0.85), (0.9, 0.9), (0.6, 0.9), (0.3, 0.25), (1.0, 1.0), (0.0, 0.0)],
+    [(0.9, 0.87), (0.9, 0.9), (0.6, 0.9), (0.3, 0.1), (1.0, 1.0), (0.0, 0.0)],
     ids=["small gap", "none", "validation better", "both low", "both perfect", "both nothing"],
 )
-def test_not_found(train, validation):
-    finding = overfitting(epochs(train_accuracy=[train] * 5, val_accuracy=validation, confusion=MANY))
-    assert (finding.outcome, finding.remedy) == ("not found", {})
-    assert finding.explanation.endswith("close enough")
+def test_not_found(train: float, validation: float) -> None:
+    finding = of([train] * 5, validation)
+    assert (finding.outcome, finding.severity, finding.remedy) == ("not found", "note", {})
 
 
-def test_could_not_tell_with_few_validation_pictures():
-    finding = overfitting(epochs(train_accuracy=[0.95] * 3, val_accuracy=0.7, confusion=FEW))
-    assert (finding.outcome, finding.remedy) == ("could not tell", {})
+def test_a_training_loss_near_that_of_a_guess_is_not_knowing_by_heart() -> None:
+    assert of([0.9] * 5, 0.6, train_loss=1.05).outcome == "not found"
+    assert of([0.9] * 5, 0.6, train_loss=0.1).outcome == "found"
+    assert of([0.9] * 5, 0.6, train_loss=1.05, classes=()).outcome == "found"  # what a guess would cost isn't known
+
+
+def test_could_not_tell_with_few_validation_pictures() -> None:
+    gap, accuracy = 0.25, 0.7
+    pictures = int(accuracy * (1 - accuracy) / (1.5 * gap / NOISE_FACTOR) ** 2)
+    finding = of([accuracy + gap] * 3, accuracy, val_pictures=pictures)
+    assert (finding.outcome, finding.severity, finding.remedy) == ("could not tell", "note", {})
     assert "so few validation pictures that the gap may be chance" in finding.explanation
-    assert finding.measured["gap"] < finding.thresholds["standard_errors"] * finding.measured["val_standard_error"]
+    assert finding.measured["gap"] < NOISE_FACTOR * finding.measured["val_standard_error"]
+    assert of([accuracy + gap] * 3, accuracy, val_pictures=100 * pictures).outcome == "found"
 
 
-def test_the_same_gap_with_many_pictures_is_found():
-    assert overfitting(epochs(train_accuracy=[0.95] * 3, val_accuracy=0.7, confusion=MANY)).outcome == "found"
+def test_one_lucky_epoch_decides_nothing() -> None:
+    once, often = [0.8, 0.8, 0.8, 0.8 + 1.2 * GAP], [0.8, *[0.8 + 1.2 * GAP] * 3]
+    assert of(once, 0.8, val_pictures=100_000).outcome == "not found"
+    assert of(often, 0.8, val_pictures=100_000).outcome == "found"
 
 
-def test_thresholds_stand_in_every_answer():
-    for validation in (0.5, 0.9):
-        finding = overfitting(epochs(train_accuracy=[0.9], val_accuracy=validation))
-        assert finding.thresholds == {"gap": GAP, "standard_errors": NOISE_FACTOR}
+def test_the_kept_epoch_counts_as_well_as_the_end() -> None:
+    train, validation = [0.99, 0.99, 0.99, 0.99, 0.6, 0.6, 0.6], [0.6] * 7
+    assert of(train, validation, best_epoch=7).outcome == "not found"
+    finding = of(train, validation, best_epoch=2)
+    assert (finding.outcome, finding.epoch) == ("found", 2)
+    assert finding.measured["gap"] == pytest.approx(0.39)
 
 
-def test_one_lucky_epoch_decides_nothing():
-    history = epochs(train_accuracy=[0.8, 0.8, 1.0], val_accuracy=[0.8, 0.8, 0.75], confusion=MANY)
-    assert overfitting(history).outcome == "not found"
+def test_every_phase_that_counts() -> None:
+    history = epochs(
+        phase=[1, 1, 1, 2, 2, 2], train_accuracy=[0.99] * 3 + [0.7] * 3, val_accuracy=[0.6] * 3 + [0.7] * 3, train_loss=0.1
+    )
+    assert overfitting(evidence(history, best_epoch=6)).outcome == "not found"
+    kept_first = overfitting(evidence(history, best_epoch=2))
+    assert (kept_first.outcome, kept_first.measured["train_accuracy"]) == ("found", pytest.approx(0.99))
 
 
-def test_only_the_last_phase_counts():
-    history = epochs(phase=[1, 1, 1, 2, 2], train_accuracy=[0.1, 0.1, 0.1, 0.99, 0.99], val_accuracy=0.7, confusion=MANY)
-    finding = overfitting(history)
+def test_an_epoch_without_a_value_is_passed_over() -> None:
+    finding = of([0.98, None, 0.98, 0.98], [0.7, 0.7, float("nan"), 0.7])
     assert finding.outcome == "found"
-    assert finding.measured["train_accuracy"] == pytest.approx(0.99)
+    assert finding.measured["gap"] == pytest.approx(0.28)
+    assert of([0.98], 0.7).outcome == "found"
 
 
-@pytest.mark.parametrize(("accuracy", "part"), [(0.5, 0.5), (0.0, 1 / 101), (1.0, 100 / 101)])
-def test_noise_is_the_standard_error_and_never_nothing(accuracy, part):
-    assert validation_noise(epoch_record(val_accuracy=accuracy)) == pytest.approx((part * (1 - part) / 100) ** 0.5)
+def test_with_losses_only() -> None:
+    def by_loss(train: list[float], validation: list[float]) -> Finding:
+        history = epochs(train_accuracy=None, val_accuracy=None, train_loss=train, val_loss=validation)
+        return overfitting(evidence(history, val_pictures=None, classes=()))
+
+    finding = by_loss([1.0, 0.5, 0.02, 0.02, 0.02], [1.0, 0.8, 0.8, 0.8, 0.8])
+    assert (finding.outcome, finding.severity, finding.epoch) == ("found", "warning", 5)
+    assert finding.measured == pytest.approx({"train_loss": 0.02, "val_loss": 0.8, "times": 40})
+    assert by_loss([1.0, 0.9, 0.8, 0.7, 0.6], [1.0, 0.9, 0.8, 0.75, 0.7]).outcome == "not found"
+    still_falling = by_loss([0.1, 0.08, 0.06, 0.04, 0.02, 0.01], [5.0, 4.0, 3.0, 2.0, 1.0, 0.5])
+    assert still_falling.outcome == "not found"
+
+
+@pytest.mark.parametrize("missing", [{"val_accuracy": None, "val_loss": None}, {"train_accuracy": None, "train_loss": None}])
+def test_could_not_tell_without_either(missing: dict[str, None]) -> None:
+    finding = overfitting(evidence(epochs(rate=[0.1] * 4, **missing), best_epoch=1))
+    assert (finding.outcome, finding.remedy, finding.thresholds) == ("could not tell", {}, THRESHOLDS)
+
+
+def test_the_remedy_regularises() -> None:
+    recipe = read_recipe(None, of([1.0] * 3, 0.5).remedy)
+    assert (recipe.head.dropout, recipe.augment.crop_min_area, recipe.augment.rotation_degrees) == (DROPOUT, CROP, ROTATION)
+
+
+def test_the_remedy_leaves_out_what_the_plan_has() -> None:
+    stronger = regularised("fine-tune-top", head=Head(dropout=0.9), augment=Augment(crop_min_area=0.05, rotation_degrees=10))
+    assert of([1.0] * 3, 0.5, plan=stronger).remedy == {"augment.rotation_degrees": ROTATION}
+    assert of([1.0] * 3, 0.5, plan=regularised("fine-tune-top")).remedy == {"strategy": "feature-extraction"}
+    assert of([1.0] * 3, 0.5, plan=regularised("feature-extraction")).remedy == {}
+
+
+def test_where_the_whole_network_trained_less_of_it_is_trained() -> None:
+    plan = small_plan(read_recipe(None, {"strategy": "full"}))
+    remedy = of([1.0] * 3, 0.5, boundary="stem", plan=plan).remedy
+    assert read_recipe(None, remedy).strategy == "fine-tune-top"
+    assert "head.dropout" in remedy

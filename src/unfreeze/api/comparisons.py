@@ -15,11 +15,13 @@ if TYPE_CHECKING:
 
 
 def compare(runs: Sequence[Run | str | Path], *, to: str | Path | None = None) -> Comparison:
-    """Two or more runs side by side: plans, scores, times. Loads no framework. Twin of `unfreeze compare`.
+    """Two or more runs side by side: which is better, plans, scores, classes, pictures, times. Twin of `unfreeze compare`.
+
+    Loads no framework.
 
     Args:
         runs: runs or their folders, of any framework; of one that hasn't ended or is damaged, what there is is compared.
-        to: also write `comparison.html` and `comparison.png` into this folder.
+        to: also write `comparison.html`, `.md`, `.json` and `.png` into this folder.
 
     Raises:
         RunError: fewer than two runs, one of them twice, or a folder that isn't a run.

@@ -24,15 +24,16 @@ from unfreeze.exchange import apart
 from unfreeze.files import make_folder
 from unfreeze.recipe.network import Network
 from unfreeze.recipe.read import read_recipe
-from unfreeze.report.page import write_page
+from unfreeze.report.page import write_report
 from unfreeze.training import run_folder
+from unfreeze.training.calibration import copy_calibration
 from unfreeze.training.manifest import MANIFEST
 
 # Models this near name the same class, except where its probability and the next one's are within twice this.
 _TOLERANCE = 1e-3
 _COPIED = (
     run_folder.DATA, run_folder.METRICS, run_folder.PREDICTIONS, run_folder.FINDINGS,
-    "history.jsonl", "history.csv", "curves.png", "confusion.png",
+    "history.jsonl", "history.csv", "gradcam.json", "curves.png", "confusion.png",
 )  # fmt: skip
 
 
@@ -85,6 +86,7 @@ def convert(
         tensors, expected = _export(old.folder, pictures, workplace)
         new = workplace / folder.name
         target.write_model(new / run_folder.MODEL, tensors, _manifest(old.folder, to))
+        copy_calibration(old.folder / run_folder.MODEL, new / run_folder.MODEL)
         network = old.plan.network.model_copy(update={"framework": to})
         difference = float(np.abs(predict_exactly(network, new / run_folder.MODEL, pictures) - expected).max())
         conversion = Conversion(folder, to, len(pictures), difference)
@@ -149,7 +151,7 @@ def _write_run(old: Run, network: Network, conversion: Conversion, new: Path) ->
     plan = old.plan.model_copy(update={"network": network, "remarks": (*old.plan.remarks, remark)})
     recipe = read_recipe(old.folder / run_folder.RECIPE).model_copy(update={"framework": conversion.framework})
     run_folder.write_plan(new, plan, recipe)
-    write_page(new, plan, old.history, run_folder.read_json(new, run_folder.METRICS), old.findings, old.data_findings)
+    write_report(new, known_as=conversion.folder)
 
 
 def _move(new: Path, folder: Path) -> None:

@@ -92,11 +92,13 @@ def evidence_of(plan: Plan, history: Sequence[EpochRecord], endings: tuple[str, 
 
 def _seen_in_data(folder: Path) -> dict[str, Any]:
     """What the look at the data before the training says about it; nothing where nobody looked."""
-    recipe = folder / run_folder.RECIPE
-    if recipe.is_file() and read_recipe(recipe).data.inspect == "none":
+    recipe, path = folder / run_folder.RECIPE, folder / run_folder.DATA
+    if not path.is_file() or (recipe.is_file() and read_recipe(recipe).data.inspect == "none"):
         return {}
     data: dict[str, Any] = run_folder.read_json(folder, run_folder.DATA)
-    findings = {finding["code"]: finding for finding in data.get("findings", [])}
+    if "findings" not in data:  # by a version that didn't look
+        return {}
+    findings = {finding["code"]: finding for finding in data["findings"]}
     mismatch = findings.get("inputs-mismatch", {"explanation": "", "details": {}})
     return {
         "leaked_part": _leaked_part(data["pictures"], findings.get("leakage", {"groups": []})["groups"]),

@@ -80,9 +80,9 @@ def _carry_out(folder: Path, job: Preparation, watcher: Watcher, started: float)
     with Feeding(job.loader, job.backend, job.plan, job.cache, watcher.cache_filled) as feeding:
         try:
             outcome = train_plan(job.plan, job.backend, feeding, watcher, keep)
-        except TrainingError:
+        except TrainingError as error:
             finish_failed(folder)
-            raise
+            raise TrainingError(f"{error} `unfreeze improve {folder}` does that.") from None
         if outcome.interrupted or outcome.best is None:  # Ctrl-C can come between an epoch and its saving
             job.backend.save_model(folder / run_folder.MODEL)
         seconds = {"preparing": prepared - started, "training": time.perf_counter() - prepared}

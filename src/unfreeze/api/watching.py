@@ -15,9 +15,11 @@ class Diagnosing:
     def __init__(self, watcher: Watcher, plan: Plan) -> None:
         self._watcher, self._plan = watcher, plan
         self._history: list[EpochRecord] = []
+        self._phase = 0
         self._said: set[tuple[int, str]] = set()
 
     def phase_started(self, number: int, phase: Phase, steps_per_epoch: int) -> None:
+        self._phase = number
         self._watcher.phase_started(number, phase, steps_per_epoch)
 
     def cache_filled(self, done: int, total: int, boundary: str) -> None:
@@ -29,15 +31,21 @@ class Diagnosing:
     def epoch_done(self, record: EpochRecord) -> None:
         self._watcher.epoch_done(record)
         self._history.append(record)
-        evidence = evidence_of(self._plan, self._history)
-        for finding in (check(evidence) for check in LIVE):
-            said = record.phase, finding.code
-            if finding.is_found and finding.severity != "note" and said not in self._said:
-                self._said.add(said)
-                self._watcher.warned(f"{finding.code}: {finding.explanation}")
+        self._diagnose(())
 
     def phase_ended(self, reason: str) -> None:
         self._watcher.phase_ended(reason)
+        # How earlier phases ended was said when they did.
+        self._diagnose((*[""] * (self._phase - 1), reason))
 
     def warned(self, words: str) -> None:
         self._watcher.warned(words)
+
+    def _diagnose(self, endings: tuple[str, ...]) -> None:
+        evidence = evidence_of(self._plan, self._history, endings)
+        for finding in (check(evidence) for check in LIVE):
+            # The curves of earlier phases are looked at as well, of which everything has been said.
+            phase = self._history[finding.epoch - 1].phase if finding.epoch is not None else self._phase
+            if finding.is_found and finding.severity != "note" and (phase, finding.code) not in self._said:
+                self._said.add((phase, finding.code))
+                self._watcher.warned(f"{finding.code}: {finding.explanation}")

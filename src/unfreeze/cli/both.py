@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import typer
@@ -18,20 +19,22 @@ from unfreeze.cli.show_comparison import show_comparison
 from unfreeze.exchange import apart
 from unfreeze.files import write_text
 from unfreeze.recipe.recipe import Recipe
+from unfreeze.trackers.watcher import load_trackers
 from unfreeze.training.run_folder import PLAN, RECIPE, new_run_folder
 
 FRAMEWORKS = ("torch", "tensorflow")
 
 
-def train_both(data: Path, recipe: Recipe, out: Path | None, quiet: bool) -> None:
+def train_both(data: Path, recipe: Recipe, out: Path | None, quiet: bool, log: Sequence[str] = ()) -> None:
     """Trains in both frameworks, into a folder of `out` each, and writes their comparison beside them.
 
     Raises:
-        FrameworkError: one of them isn't installed; nothing has been started.
+        TrackerError, FrameworkError: a tracker or one of them isn't installed; nothing has been started.
         UnfreezeError: one of them can't do the recipe, for example because the network can't be carried over; likewise.
         RunError: `out` holds something.
         typer.Exit: a training failed or was interrupted, with its status.
     """
+    load_trackers(log)
     for framework in FRAMEWORKS:
         check_installed(framework)
     for framework in FRAMEWORKS:
@@ -44,7 +47,7 @@ def train_both(data: Path, recipe: Recipe, out: Path | None, quiet: bool) -> Non
     for framework in FRAMEWORKS:
         if not quiet:
             say(f"[bold]{framework}[/]\n")
-        status = _train_apart(framework, data, folder, quiet)
+        status = _train_apart(framework, data, folder, quiet, log)
         if status:
             _give_back(folder)
             if status != INTERRUPTED:
@@ -58,9 +61,10 @@ def train_both(data: Path, recipe: Recipe, out: Path | None, quiet: bool) -> Non
         show_comparison(comparison, folder)
 
 
-def _train_apart(framework: str, data: Path, folder: Path, quiet: bool) -> int:
+def _train_apart(framework: str, data: Path, folder: Path, quiet: bool, log: Sequence[str]) -> int:
     """The status of one training, in a process of its own on this terminal: one process loads one framework."""
     options = ["--recipe", folder / RECIPE, "--framework", framework, "--out", folder / framework, *(["--quiet"] * quiet)]
+    options += [option for name in log for option in ("--log", name)]
     command = [sys.executable, "-P", "-m", "unfreeze", "train", *map(str, options), "--", str(data)]
     interrupted = False
     with subprocess.Popen(command) as process:

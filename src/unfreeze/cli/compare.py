@@ -10,9 +10,9 @@ import typer
 
 def compare(
     runs: Annotated[list[Path], typer.Argument(help="Two run folders or more, as `unfreeze train` made them.")],
-    to: Annotated[Path | None, typer.Option("--to", help="Write comparison.html and comparison.png into this folder.")] = None,
+    to: Annotated[Path | None, typer.Option("--to", help="Write comparison.html, .md, .json and .png into it.")] = None,
 ) -> None:
-    """Hold runs against each other: plans, curves, scores, times. Loads no framework. In Python: unfreeze.compare."""
+    """Hold runs against each other: which is better, where they differ. Loads no framework. In Python: unfreeze.compare."""
     from unfreeze import api
     from unfreeze.cli.show_comparison import show_comparison
 

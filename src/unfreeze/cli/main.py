@@ -10,7 +10,22 @@ from typing import Any
 
 import typer
 
-from unfreeze.cli import cache, check_inputs, compare, convert, demo, evaluate, inspect, models, plan, predict, train
+from unfreeze.cli import (
+    cache,
+    check_inputs,
+    compare,
+    convert,
+    demo,
+    diagnose,
+    evaluate,
+    improve,
+    inspect,
+    models,
+    plan,
+    predict,
+    report,
+    train,
+)  # fmt: skip
 from unfreeze.cli.options import INTERRUPTED
 from unfreeze.errors import UnfreezeError
 
@@ -52,8 +67,8 @@ def _with_status(command: Callable[..., None]) -> Callable[..., None]:
 
 
 for _command in (
-    inspect.inspect, check_inputs.check_inputs, plan.plan, train.train, evaluate.evaluate, predict.predict, compare.compare,
-    convert.convert, models.models, demo.demo,
+    inspect.inspect, check_inputs.check_inputs, plan.plan, train.train, diagnose.diagnose, improve.improve, evaluate.evaluate,
+    predict.predict, report.report, compare.compare, convert.convert, models.models, demo.demo,
 ):  # fmt: skip
     app.command()(_with_status(_command))
 

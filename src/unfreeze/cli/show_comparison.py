@@ -11,13 +11,14 @@ from rich.table import Table
 from unfreeze.cli.show import console, say
 from unfreeze.report.comparison.comparison import Comparison
 from unfreeze.report.comparison.differences import Row
-from unfreeze.report.comparison.page import CURVES, PAGE
+from unfreeze.report.comparison.page import PAGE
 from unfreeze.report.labels import printable
 
 
 def show_comparison(comparison: Comparison, to: Path | None) -> None:
-    """Results, what differs in the plans, whether the accuracies can be told apart, and what to know before reading them."""
+    """The verdict, results, what differs in the plans, the tests behind it, and what to know before reading them."""
     names = [run.name for run in comparison.runs]
+    say(f"[bold]{escape(printable(comparison.verdict.words))}[/]\n")
     console().print(_table("", names, comparison.results))
     if comparison.differences:
         say()
@@ -30,7 +31,7 @@ def show_comparison(comparison: Comparison, to: Path | None) -> None:
     for remark in comparison.remarks:
         say(f"[bold yellow]note:[/] {escape(printable(remark))}")
     if to is not None:
-        say(f"\nlook at     {escape(str(to / PAGE))} and {escape(str(to / CURVES))}")
+        say(f"\nlook at     {escape(str(to / PAGE))}")
 
 
 def _table(first: str, names: Sequence[str], rows: Sequence[Row]) -> Table:

@@ -16,6 +16,10 @@ def train(
     data: DataArgument,
     recipe: RecipeOption = None,
     out: Annotated[Path | None, typer.Option("--out", help="The run's folder; by default named below runs/.")] = None,
+    log: Annotated[
+        list[str] | None,
+        typer.Option("--log", metavar="TRACKER", help="Tell tensorboard, mlflow or wandb as well. Repeatable, or with commas."),
+    ] = None,
     quiet: QuietOption = False,
 ) -> None:
     """Fine-tune a network on a folder of pictures. Ctrl-C keeps the best weights so far. In Python: unfreeze.train.
@@ -32,10 +36,11 @@ def train(
     if asked.framework == BOTH:
         from unfreeze.cli.both import train_both
 
-        train_both(data, asked, out, quiet)
+        train_both(data, asked, out, quiet, log or [])
         return
     with scan_progress(quiet) as progress, watching(quiet) as watcher:
-        run = api.train(data, asked, out=out, watcher=watcher, on_plan=None if quiet else show_plan, progress=progress)
+        on_plan = None if quiet else show_plan
+        run = api.train(data, asked, out=out, watcher=watcher, on_plan=on_plan, progress=progress, log=log or [])
     if not quiet:
         show_run(run)
     if run.interrupted:

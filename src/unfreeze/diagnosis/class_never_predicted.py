@@ -13,7 +13,7 @@ from unfreeze.diagnosis.one_class_for_all import made_up_for
 CODE = "class-never-predicted"
 # Of a class with fewer validation pictures it may be chance.
 PICTURES = 3
-# A model that names less than this right has learned too little of the other classes as well.
+# A model that names less than this of the other classes right has learned too little of them as well.
 LEARNED = 0.60
 THRESHOLDS: dict[str, float] = {"pictures": PICTURES, "learned": LEARNED}
 _MOST_NAMED = 5
@@ -34,7 +34,8 @@ def class_never_predicted(evidence: Evidence) -> Finding:
         explanation = f"too few validation pictures of {_named(evidence, rare)}" if rare else "every class is named at times"
         return Finding(CODE, outcome, "note", explanation, measured, THRESHOLDS)
     explanation = f"no picture is named {_named(evidence, never)}, though validation has {int(pictures[never].sum())} of them"
-    severity: Severity = "warning" if predicted.right.mean() >= LEARNED else "note"
+    others = predicted.right[~np.isin(predicted.labels, never)]
+    severity: Severity = "warning" if len(others) and others.mean() >= LEARNED else "note"
     return Finding(CODE, "found", severity, explanation, measured, THRESHOLDS, evidence.best_epoch, _remedy(evidence))
 
 

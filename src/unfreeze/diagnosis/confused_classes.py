@@ -9,14 +9,15 @@ from unfreeze.diagnosis.finding import Finding, Severity, cannot_tell
 from unfreeze.training.scores import accuracy_interval, count_confusion
 
 CODE = "confused-classes"
-# This part of the pictures of both is given the other's name, at least (the lower end of the 95 % interval); from the second on
-# they could as well be one class …
-PART, GREAT_PART = 0.15, 0.30
+# This part of the pictures of both is given the other's name, at least (the lower end of the 95 % interval) …
+PART = 0.15
 # … and it is so many times what the other pairs of classes lose to each other.
 TIMES = 3.0
 # Each way at least this part: else one class swallows the other, which is another finding.
 EACH_WAY = 0.10
-THRESHOLDS: dict[str, float] = {"part": PART, "great_part": GREAT_PART, "times": TIMES, "each_way": EACH_WAY}
+# Of the pictures that are named as one of the two, this part is given the wrong one where a coin decides.
+COIN = 0.5
+THRESHOLDS: dict[str, float] = {"part": PART, "times": TIMES, "each_way": EACH_WAY, "coin": COIN}
 
 
 def confused_classes(evidence: Evidence) -> Finding:
@@ -31,7 +32,7 @@ def confused_classes(evidence: Evidence) -> Finding:
     rate, a, b = max(pairs)
     usual = float(np.median([one for one, _, _ in pairs]))
     lost, pictures = int(confusion[a, b] + confusion[b, a]), int(confusion[[a, b]].sum())
-    least = _least(lost, pictures)
+    least, _ = accuracy_interval(lost, pictures) if pictures else (0.0, 1.0)
     each_way = min(confusion[one, other] / max(1, confusion[one].sum()) for one, other in ((a, b), (b, a)))
     measured = {"rate": rate, "at_least": least, "usual": usual, "each_way": float(each_way)}
     seen = f"{lost} of {pictures} pictures of '{evidence.classes[a]}' and '{evidence.classes[b]}' are taken for the other"
@@ -40,14 +41,11 @@ def confused_classes(evidence: Evidence) -> Finding:
     explanation = (
         f"{seen}: the two look alike at this size, their labels are mixed up, or they are one class. Look at those pictures."
     )
-    severity: Severity = "warning" if least >= GREAT_PART else "note"
+    _, coin = accuracy_interval(lost, lost + int(confusion[a, a] + confusion[b, b]))
+    severity: Severity = "warning" if coin >= COIN else "note"
     remedy = {"data.inspect": "full"}
     return Finding(CODE, "found", severity, explanation, measured, THRESHOLDS, evidence.best_epoch, remedy)
 
 
 def _rate(confusion: np.ndarray[tuple[int, int], np.dtype[np.int64]], a: int, b: int) -> float:
     return float((confusion[a, b] + confusion[b, a]) / max(1, confusion[[a, b]].sum()))
-
-
-def _least(count: int, of: int) -> float:
-    return accuracy_interval(count, of)[0] if of else 0.0

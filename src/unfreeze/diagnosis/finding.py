@@ -38,11 +38,6 @@ class Finding:
         return self.outcome == "found"
 
 
-def rate_of(value: float) -> float:
-    """A rate as a recipe would have it, in three digits; fixed decimals would make 0, which is no rate, of small ones."""
-    return float(f"{value:.3g}")
-
-
 def cannot_tell(code: str, why: str, thresholds: dict[str, float] | None = None) -> Finding:
     """The answer where what it takes to answer isn't known."""
     return Finding(code, "could not tell", "note", why, thresholds=thresholds or {})

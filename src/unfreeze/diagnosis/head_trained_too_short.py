@@ -13,11 +13,19 @@ from unfreeze.diagnosis.unfreezing_did_harm import split_at_unfreezing
 CODE = "head-trained-too-short"
 # The head's validation loss still fell by this part of itself an epoch when the first stage was unfrozen …
 FALL = 0.10
+# or, after few epochs, it had won less than this part of what the whole training won over a guess …
+WON, FEW_EPOCHS = 0.5, 2
 # … and its accuracy was this far, and this many standard errors, below the best of the whole training.
 BEHIND = 0.05
 NOISE_FACTOR = 2.0
 USUAL_EPOCHS = 5
-THRESHOLDS: dict[str, float] = {"fall": FALL, "behind": BEHIND, "standard_errors": NOISE_FACTOR}
+THRESHOLDS: dict[str, float] = {
+    "fall": FALL,
+    "won": WON,
+    "few_epochs": FEW_EPOCHS,
+    "behind": BEHIND,
+    "standard_errors": NOISE_FACTOR,
+}
 
 
 def head_trained_too_short(evidence: Evidence) -> Finding:
@@ -35,9 +43,12 @@ def head_trained_too_short(evidence: Evidence) -> Finding:
     best = max(float(np.nanmax(phase.val_accuracy)) for phase in evidence.phases)
     error = accuracy_error(best, evidence.val_pictures)
     measured = {"fall": fall, "behind": best - accuracy, "standard_error": error, "epochs": float(len(head))}
-    seen = f"after {len(head)} epochs of the head its validation loss fell by {max(fall, 0):.0%} an epoch"
-    if fall < FALL or best - accuracy < max(BEHIND, NOISE_FACTOR * error):
+    count = f"{len(head)} epoch{'s' if len(head) > 1 else ''}"
+    seen = f"after {count} of the head validation accuracy was {accuracy:.1%} and its loss fell by {max(fall, 0):.0%} an epoch"
+    guess = 1 / len(evidence.classes) if evidence.classes else 0.0
+    unready = len(head) <= FEW_EPOCHS and accuracy - guess < WON * (best - guess)
+    if not (fall >= FALL or unready) or best - accuracy < max(BEHIND, NOISE_FACTOR * error):
         return Finding(CODE, "not found", "note", f"{seen}: it was ready", measured, THRESHOLDS, epoch)
-    explanation = f"{seen}, at {accuracy:.1%} of {best:.1%}: what it passed down to the unfrozen stages was still noise"
+    explanation = f"{seen}; later it was {best:.1%}: what the head passed down to the unfrozen stages was still noise"
     remedy = {"head_only.epochs": max(USUAL_EPOCHS, 3 * len(head))} if evidence.plan else {}
     return Finding(CODE, "found", "warning", explanation, measured, THRESHOLDS, epoch, remedy)

@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from unfreeze.diagnosis.evidence import Evidence
-from unfreeze.diagnosis.finding import Finding, Severity, rate_of
+from unfreeze.diagnosis.finding import Finding, Severity
+from unfreeze.diagnosis.rates import lowered
 from unfreeze.recipe.network import HEAD
 from unfreeze.training.loop import NOT_FINITE
 
 CODE = "not-finite"
-# The remedy's rate is lower by this.
-REDUCTION = 10.0
 
 
 def not_finite(evidence: Evidence) -> Finding:
@@ -37,8 +36,8 @@ def _remedy(evidence: Evidence, number: int) -> dict[str, Any]:
     if evidence.plan is None or number >= len(evidence.plan.phases):
         return {}
     phase = evidence.plan.phases[number]
-    settings = "head_only" if phase.boundary == HEAD else "unfrozen"
-    remedy: dict[str, Any] = {f"{settings}.rate": rate_of(phase.rate / REDUCTION)}
+    remedy: dict[str, Any] = dict(lowered(phase))
     if phase.optimizer.clip_norm is None:
+        settings = "head_only" if phase.boundary == HEAD else "unfrozen"
         remedy[f"{settings}.optimizer.clip_norm"] = 1.0
     return remedy

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from unfreeze.diagnosis.evidence import Evidence
-from unfreeze.diagnosis.finding import Finding, cannot_tell, rate_of
+from unfreeze.diagnosis.finding import Finding, cannot_tell
+from unfreeze.diagnosis.rates import lowered
 
 CODE = "one-class-for-all"
 # The most frequent answer is given to at least this part of the pictures …
@@ -15,7 +16,6 @@ PART = 0.95
 # … of which at least this part are of other classes: where fewer are, it is the rare classes that are missing.
 OTHERS = 1 / 3
 PICTURES = 10
-REDUCTION = 10.0
 THRESHOLDS: dict[str, float] = {"part": PART, "others": OTHERS, "pictures": PICTURES}
 
 
@@ -44,7 +44,7 @@ def _remedy(evidence: Evidence, share: float) -> dict[str, Any]:
     counts = evidence.train_counts
     if counts and share > 2 / len(counts) and not made_up_for(evidence):
         return {"imbalance.class_weights": "balanced"}
-    return {"head_only.rate": rate_of(evidence.plan.phases[0].rate / REDUCTION)}
+    return dict(lowered(evidence.plan.phases[0]))
 
 
 def made_up_for(evidence: Evidence) -> bool:

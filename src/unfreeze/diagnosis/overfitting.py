@@ -43,6 +43,7 @@ def overfitting(evidence: Evidence) -> Finding:
     phase, place = _worst(evidence)
     train, validation = level_at(phase.train_accuracy, place), level_at(phase.val_accuracy, place)
     epoch = int(phase.epochs[place])
+    validation += _of_the_mixture(evidence)
     gap, error = train - validation, accuracy_error(validation, evidence.val_pictures)
     measured = {"train_accuracy": train, "val_accuracy": validation, "gap": gap, "val_standard_error": error}
     seen = f"training accuracy {train:.1%}, validation accuracy {validation:.1%}"
@@ -54,6 +55,17 @@ def overfitting(evidence: Evidence) -> Finding:
     explanation = f"{seen}: the network knows its training pictures better than others. Regularise more, or train less of it."
     severity: Severity = "warning" if gap >= GREAT_GAP else "note"
     return Finding(CODE, "found", severity, explanation, measured, THRESHOLDS, epoch, _remedy(evidence, phase))
+
+
+def _of_the_mixture(evidence: Evidence) -> float:
+    """What validation accuracy would gain if its classes were as frequent as in training: where a class is rare in training
+    alone, its mistakes are no overfitting."""
+    predicted, plan = evidence.predicted, evidence.plan
+    if predicted is None or plan is None or plan.oversample or not len(predicted.labels):
+        return 0.0
+    counts = np.array([evidence.train_counts[name] for name in evidence.classes], np.float64)
+    weights = (counts / np.maximum(np.bincount(predicted.labels, minlength=len(counts)), 1))[predicted.labels]
+    return float(np.average(predicted.right, weights=weights) - predicted.right.mean()) if weights.any() else 0.0
 
 
 def knows_little(evidence: Evidence, phase: PhaseCurves, place: int) -> bool:

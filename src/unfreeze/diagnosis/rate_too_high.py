@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import numpy as np
 
 from unfreeze.diagnosis.curves import level
-from unfreeze.diagnosis.evidence import Evidence, PhaseCurves, Values
-from unfreeze.diagnosis.finding import Finding, cannot_tell, rate_of
-from unfreeze.diagnosis.rate_too_low import below_usual
+from unfreeze.diagnosis.evidence import Evidence, PhaseCurves
+from unfreeze.diagnosis.finding import Finding, cannot_tell
+from unfreeze.diagnosis.rates import highest_rate, lowered, times_below_usual
 from unfreeze.diagnosis.unfreezing_did_harm import unfreezing_did_harm
 
 CODE = "rate-too-high"
@@ -29,7 +28,6 @@ MISTAKES = 0.05
 DIVERGED = 10.0
 # So many times less than the usual rate no rate is too high, whatever a head's first weights make of the loss.
 SMALL = 10.0
-REDUCTION = 10.0
 THRESHOLDS: dict[str, float] = {
     "guesses": GUESSES,
     "jump": JUMP,
@@ -53,39 +51,41 @@ class Sign(NamedTuple):
 
 
 def rate_too_high(evidence: Evidence) -> Finding:
-    """Whether the training loss of a phase says that its steps are too large. Only training: validation has other reasons."""
+    """Whether the losses of a phase say that its steps are too large: both, because each alone has other reasons as well."""
     if not evidence.known("train_loss"):
         return cannot_tell(CODE, "there is no training loss", THRESHOLDS)
-    large = [phase for phase in evidence.phases if below_usual(evidence, phase) < SMALL]
+    large = [phase for phase in evidence.phases if times_below_usual(evidence, phase) < SMALL]
     signs = [sign for phase in large for sign in _signs(phase, evidence.guess_loss)]
     if unfreezing_did_harm(evidence).is_found:
         signs = [sign for sign in signs if sign.phase.head_only or _diverged(sign.phase, evidence.guess_loss)]
     if not signs:
         return Finding(CODE, "not found", "note", "the training loss neither jumped for long nor diverged", {}, THRESHOLDS)
     first = signs[0]
-    rate = float(np.nanmax(first.phase.rate)) if np.isfinite(first.phase.rate).any() else math.nan
-    at = f" at rate {rate:.3g}" if math.isfinite(rate) else ""
+    rate, planned = highest_rate(evidence, first.phase), evidence.planned(first.phase)
+    at = f" at rate {rate:.3g}" if rate is not None else ""
     explanation = f"'{first.phase.name}'{at}: {'; '.join(sign.words for sign in signs if sign.phase is first.phase)}"
-    measured = {sign.name: sign.value for sign in reversed(signs)} | ({"rate": rate} if math.isfinite(rate) else {})
-    remedy = {f"{first.phase.settings}.rate": rate_of(rate / REDUCTION)} if math.isfinite(rate) else {}
+    measured = {sign.name: sign.value for sign in reversed(signs)} | ({"rate": rate} if rate is not None else {})
+    remedy = dict(lowered(planned)) if planned is not None else {}
     return Finding(CODE, "found", "warning", explanation, measured, THRESHOLDS, first.epoch, remedy)
 
 
 def _signs(phase: PhaseCurves, guess: float | None) -> list[Sign]:
     loss, found = phase.train_loss, []
-    if guess is not None and len(loss) > 1 and level(loss) >= GUESSES * guess:
+    # Dropout can make a training loss as large; that of validation is then another.
+    both = min(level(loss), level(phase.val_loss)) if np.isfinite(phase.val_loss).any() else level(loss)
+    if guess is not None and len(loss) > 1 and both >= GUESSES * guess:
         words = f"the training loss is {level(loss):.3g}, that of a guess {guess:.3g}"
         found.append(Sign(phase, int(phase.epochs[-1]), "loss_in_guesses", level(loss) / guess, words))
-    jumps = _jumps(loss, JUMP_TO * (guess or loss[0]))
+    jumps = _jumps(phase, JUMP_TO * (guess or loss[0]))
     if jumps and (level(loss) > loss[jumps[0] - 1] or len(jumps) >= JUMPS):
         place = jumps[0]
         words = f"the training loss jumped from {loss[place - 1]:.3g} to {loss[place]:.3g}"
         rise = float(loss[place] / max(loss[place - 1], 1e-9) - 1)
         found.append(Sign(phase, int(phase.epochs[place]), "jump", rise, words))
     mistakes = 1 - level(phase.train_accuracy)
-    if mistakes >= MISTAKES and level(loss) / mistakes >= LOSS_PER_MISTAKE:
-        words = f"a picture named wrong costs {level(loss) / mistakes:.3g} on the mean, so far off are the weights"
-        found.append(Sign(phase, int(phase.epochs[-1]), "loss_per_mistake", level(loss) / mistakes, words))
+    if mistakes >= MISTAKES and both / mistakes >= LOSS_PER_MISTAKE:
+        words = f"a picture named wrong costs {both / mistakes:.3g} on the mean, so far off are the weights"
+        found.append(Sign(phase, int(phase.epochs[-1]), "loss_per_mistake", both / mistakes, words))
     return found
 
 
@@ -93,8 +93,10 @@ def _diverged(phase: PhaseCurves, guess: float | None) -> bool:
     return guess is not None and level(phase.train_loss) >= DIVERGED * guess
 
 
-def _jumps(loss: Values, at_least: float) -> list[int]:
-    """The epochs to which the loss jumped, the largest jump first."""
-    rises = np.diff(loss)
-    places = np.flatnonzero((rises >= JUMP * loss[:-1]) & (loss[1:] >= at_least)) + 1
-    return sorted(places.tolist(), key=lambda place: -rises[place - 1])
+def _jumps(phase: PhaseCurves, at_least: float) -> list[int]:
+    """The epochs to which both losses jumped (training's alone where the other isn't known), the largest jump first."""
+    rises = np.diff(phase.train_loss)
+    jumped = (rises >= JUMP * phase.train_loss[:-1]) & (phase.train_loss[1:] >= at_least)
+    if np.isfinite(phase.val_loss).any():
+        jumped &= np.diff(phase.val_loss) >= JUMP * phase.val_loss[:-1]
+    return sorted((np.flatnonzero(jumped) + 1).tolist(), key=lambda place: -rises[place - 1])

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
-from typing import Any
-
 import numpy as np
 
 from unfreeze.diagnosis.curves import level
 from unfreeze.diagnosis.evidence import Evidence, PhaseCurves, Values
-from unfreeze.diagnosis.finding import Finding, cannot_tell, rate_of
+from unfreeze.diagnosis.finding import Finding, cannot_tell
+from unfreeze.diagnosis.rates import highest_rate, rounded, times_below_usual, usual_rate
 
 CODE = "rate-too-low"
 # The training loss lost less than this part of itself over the phase; than the second where nothing is known of the rate …
@@ -23,11 +21,10 @@ AN_EPOCH = 0.05
 EPOCHS, LEAST_EPOCHS = 4, 3
 # Training accuracy above this has learned enough, whatever the loss does.
 LEARNED = 0.90
-# The rates with which networks are usually fine-tuned: AdamW's here, SGD's ten times that. So many times less is no rate.
-USUAL, FACTOR = {"head_only": 3e-3, "unfrozen": 5e-4}, 100.0
+# So many times less than the usual rate is no rate.
+FACTOR = 100.0
 # A straight line is the doing of a rate so many times less; at the usual rate there is little to be learned.
 LESS = 5.0
-RAISE = 30.0
 THRESHOLDS: dict[str, float] = {
     "progress": PROGRESS,
     "progress_unplanned": PROGRESS_UNPLANNED,
@@ -45,14 +42,14 @@ def rate_too_low(evidence: Evidence) -> Finding:
         return cannot_tell(CODE, "there is no training loss", THRESHOLDS)
     for phase in evidence.phases:
         measured = _measure(phase)
-        below = below_usual(evidence, phase)
+        below = times_below_usual(evidence, phase)
         least = PROGRESS if evidence.plan is not None else PROGRESS_UNPLANNED
         slow = len(phase) >= EPOCHS and measured["progress"] < min(least, AN_EPOCH * len(phase))
         slow = slow and measured["falling"] >= FALLING
         straight = slow and measured["straight"] >= STRAIGHT and (below >= LESS or evidence.plan is None)
         hardly_moves = len(phase) >= LEAST_EPOCHS and below >= FACTOR and measured["progress"] < PROGRESS
         if level(phase.train_accuracy) < LEARNED and (straight or hardly_moves):
-            return _found(phase, measured | {"below_usual": below}, straight)
+            return _found(evidence, phase, measured | {"below_usual": below}, straight)
     if len(evidence.last) < LEAST_EPOCHS and level(evidence.last.train_accuracy) < LEARNED:
         return cannot_tell(CODE, f"{len(evidence.last)} epochs of '{evidence.last.name}' show no trend", THRESHOLDS)
     measured = _measure(evidence.last)
@@ -60,17 +57,13 @@ def rate_too_low(evidence: Evidence) -> Finding:
     return Finding(CODE, "not found", "note", explanation, measured, THRESHOLDS)
 
 
-def _found(phase: PhaseCurves, measured: dict[str, float], straight: bool) -> Finding:
-    rate = float(np.nanmax(phase.rate)) if np.isfinite(phase.rate).any() else math.nan
-    at = f" at rate {rate:.3g}" if math.isfinite(rate) else ""
+def _found(evidence: Evidence, phase: PhaseCurves, measured: dict[str, float], straight: bool) -> Finding:
+    rate, planned = highest_rate(evidence, phase), evidence.planned(phase)
+    at = f" at rate {rate:.3g}" if rate is not None else ""
     how = "in a straight line, with no end in sight" if straight else "hardly at all"
-    explanation = (
-        f"in '{phase.name}'{at} the training loss fell from {phase.train_loss[0]:.3g} to {level(phase.train_loss):.3g}, {how}"
-    )
-    remedy: dict[str, Any] = {}
-    if math.isfinite(rate):
-        raised = max(RAISE, measured["below_usual"]) if measured["below_usual"] >= FACTOR else RAISE
-        remedy = {f"{phase.settings}.rate": rate_of(rate * raised)}
+    fell = f"the training loss fell from {phase.train_loss[0]:.3g} to {level(phase.train_loss):.3g}"
+    explanation = f"in '{phase.name}'{at} {fell}, {how}"
+    remedy = {f"{phase.settings}.rate": rounded(usual_rate(planned))} if planned is not None else {}
     return Finding(CODE, "found", "warning", explanation, measured, THRESHOLDS, int(phase.epochs[-1]), remedy)
 
 
@@ -97,12 +90,3 @@ def _straightness(loss: Values, rate: Values) -> float:
         return 0.0
     first, second = (falls[part].sum() / rates[part].sum() for part in (slice(0, half), slice(half, None)))
     return float(second / first) if first > 0 else 0.0
-
-
-def below_usual(evidence: Evidence, phase: PhaseCurves) -> float:
-    """How many times less than usual the phase's rate is; 0 where no plan says what the optimiser is."""
-    planned = evidence.planned(phase)
-    if planned is None:
-        return 0.0
-    usual = USUAL[phase.settings] * (10 if planned.optimizer.name == "sgd" else 1)
-    return usual / planned.rate

@@ -8,8 +8,9 @@ import numpy as np
 
 from unfreeze.diagnosis.curves import EPOCHS, level
 from unfreeze.diagnosis.evidence import Evidence, PhaseCurves
-from unfreeze.diagnosis.finding import Finding, cannot_tell, rate_of
+from unfreeze.diagnosis.finding import Finding, cannot_tell
 from unfreeze.diagnosis.overfitting import GAP, knows_little
+from unfreeze.diagnosis.rates import highest_rate, rounded
 from unfreeze.recipe.network import STEM
 
 CODE = "underfitting"
@@ -23,6 +24,8 @@ FLAT_PER_EPOCH, FLAT_LOSS_PER_EPOCH = 0.01, 0.02
 LEAST_EPOCHS = 4
 # Dropout above this leaves too little to learn with.
 DROPOUT, USUAL_DROPOUT = 0.6, 0.3
+# Where everything trains already, the remedy's rate is so many times as high.
+RAISE = 3.0
 THRESHOLDS: dict[str, float] = {
     "low": LOW,
     "very_low": VERY_LOW,
@@ -81,6 +84,6 @@ def _remedy(evidence: Evidence, phase: PhaseCurves) -> dict[str, Any]:
         remedy["head.dropout"] = USUAL_DROPOUT
     if phase.boundary is not None and phase.boundary != STEM:
         remedy["strategy"] = "fine-tune-top" if phase.head_only else "full"
-    elif np.isfinite(phase.rate).any():
-        remedy[f"{phase.settings}.rate"] = rate_of(3 * float(np.nanmax(phase.rate)))
+    elif (rate := highest_rate(evidence, phase)) is not None:
+        remedy[f"{phase.settings}.rate"] = rounded(RAISE * rate)
     return remedy

@@ -8,7 +8,8 @@ import numpy as np
 
 from unfreeze.diagnosis.curves import accuracy_error
 from unfreeze.diagnosis.evidence import Evidence, PhaseCurves
-from unfreeze.diagnosis.finding import Finding, cannot_tell, rate_of
+from unfreeze.diagnosis.finding import Finding, cannot_tell
+from unfreeze.diagnosis.rates import lowered
 
 CODE = "unfreezing-did-harm"
 # By how much the best accuracy after unfreezing is below the best before it, and in standard errors of validation.
@@ -18,7 +19,6 @@ NOISE_FACTOR = 1.0
 LOSS_RISE, GUESSES = 0.10, 0.05
 # And training accuracy fell by this much with the first epoch after it: else the training pictures were learned by heart.
 SETBACK = 0.08
-REDUCTION = 10.0
 THRESHOLDS: dict[str, float] = {
     "drop": DROP,
     "standard_errors": NOISE_FACTOR,
@@ -70,4 +70,4 @@ def _best(phases: list[PhaseCurves]) -> tuple[float, float]:
 
 def _remedy(evidence: Evidence, after: list[PhaseCurves]) -> dict[str, Any]:
     planned = evidence.planned(after[0])
-    return {"unfrozen.rate": rate_of(planned.rate / REDUCTION)} if planned is not None else {}
+    return dict(lowered(planned)) if planned is not None else {}

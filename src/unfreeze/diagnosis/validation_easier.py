@@ -6,7 +6,7 @@ from typing import Any
 
 from unfreeze.diagnosis.curves import accuracy_error, level
 from unfreeze.diagnosis.evidence import Evidence
-from unfreeze.diagnosis.finding import Finding, cannot_tell
+from unfreeze.diagnosis.finding import Finding, Severity, cannot_tell
 
 CODE = "validation-easier"
 # By so much, and so many standard errors, validation accuracy is above that of training.
@@ -34,13 +34,15 @@ def validation_easier(evidence: Evidence) -> Finding:
     epoch = int(last.epochs[-1])
     if gap < GAP or gap <= NOISE_FACTOR * error:
         return Finding(CODE, "not found", "note", seen, measured, THRESHOLDS, epoch)
+    remedy = _remedy(evidence)
+    severity: Severity = "warning" if remedy else "note"  # harder than usual, or as hard as usual
     if evidence.sample_accuracy is None:
         explanation = f"{seen}: augmentation and dropout make training harder, or validation pictures are easier or known"
-        return Finding(CODE, "found", "note", explanation, measured, THRESHOLDS, epoch, _remedy(evidence))
+        return Finding(CODE, "found", severity, explanation, measured, THRESHOLDS, epoch, remedy)
     measured["plain_train_accuracy"] = evidence.sample_accuracy
     if evidence.sample_accuracy >= validation - NOISE_FACTOR * error:
         explanation = f"{seen}, but {evidence.sample_accuracy:.1%} without augmentation and dropout: those make training harder"
-        return Finding(CODE, "found", "note", explanation, measured, THRESHOLDS, epoch, _remedy(evidence))
+        return Finding(CODE, "found", severity, explanation, measured, THRESHOLDS, epoch, remedy)
     explanation = (
         f"{seen}, and {evidence.sample_accuracy:.1%} without augmentation and dropout: validation pictures are easier than"
         " those trained on. Were they chosen in another way?"

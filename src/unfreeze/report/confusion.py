@@ -22,6 +22,11 @@ def draw_confusion(confusion: NDArray[np.int64], classes: tuple[str, ...], path:
     Args:
         confusion: row the true class, column the predicted.
     """
+    write_bytes(path, draw_confusion_png(confusion, classes))
+
+
+def draw_confusion_png(confusion: NDArray[np.int64], classes: tuple[str, ...]) -> bytes:
+    """The same as the content of the file."""
     size = min(16.0, max(4.5, 0.55 * len(classes) + 2.5))
     figure = Figure(figsize=(size, size * 0.9), dpi=110, layout="constrained")
     axes = figure.subplots()
@@ -36,4 +41,4 @@ def draw_confusion(confusion: NDArray[np.int64], classes: tuple[str, ...], path:
         for row, column in zip(*np.nonzero(confusion), strict=True):
             colour = "white" if rates[row, column] > 0.5 else "black"
             axes.text(column, row, str(confusion[row, column]), ha="center", va="center", color=colour, fontsize=9)
-    write_bytes(path, to_png(figure))
+    return to_png(figure)

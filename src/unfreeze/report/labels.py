@@ -6,11 +6,15 @@ from collections.abc import Sequence
 
 # A longer name would leave no room for the chart itself.
 _LONGEST = 40
+# Python takes them for unprintable; without them some scripts and most emoji of people fall apart.
+_JOINERS = "\u200c\u200d\xa0"
 
 
 def printable(text: str) -> str:
     """Text in which control characters (a newline in a file name) and undecodable bytes are shown as escapes."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() or char in _JOINERS else char.encode("unicode_escape").decode() for char in text)
 
 
 def drawable(classes: Sequence[str]) -> list[str]:

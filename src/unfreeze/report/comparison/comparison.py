@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from unfreeze.errors import RunError
+from unfreeze.report.comparison.classes import ClassRecalls, recalls_by_class
 from unfreeze.report.comparison.differences import ABSENT, Row, find_differences
-from unfreeze.report.comparison.pairs import Pair, pair_up
+from unfreeze.report.comparison.disputed import Disputed, find_disputed
+from unfreeze.report.comparison.pairs import SIGNIFICANT, Pair, pair_up
 from unfreeze.report.comparison.runs import ComparedRun, read_run
+from unfreeze.report.comparison.verdict import Verdict, judge
 from unfreeze.training.scores import Scores
 
 
@@ -19,18 +22,24 @@ class Comparison:
 
     Attributes:
         runs: in the order given.
+        verdict: which is better, or that they can't be told apart, in one sentence.
         results: framework, precision, accuracies, macro-F1, best epoch, seconds, pictures/s of each run, in words.
         differences: what differs between their plans.
         same_data: whether all were trained on the same pictures with the same splits, by fingerprint.
         pairs: every two of them: whether their accuracies can be told apart.
+        classes: how well each run knows each class.
+        disputed: the pictures that they name differently; None where they weren't scored on common ones.
         remarks: what to know before the numbers are held against each other.
     """
 
     runs: tuple[ComparedRun, ...]
+    verdict: Verdict
     results: tuple[Row, ...]
     differences: tuple[Row, ...]
     same_data: bool
     pairs: tuple[Pair, ...]
+    classes: tuple[ClassRecalls, ...]
+    disputed: Disputed | None
     remarks: tuple[str, ...]
 
 
@@ -42,12 +51,16 @@ def compare_runs(folders: Sequence[Path]) -> Comparison:
     """
     runs = tuple(read_run(folder, name) for folder, name in zip(folders, _names(folders), strict=True))
     pairs = pair_up(runs)
+    verdict = judge(runs, pairs)
     return Comparison(
         runs=runs,
+        verdict=verdict,
         results=_results(runs),
         differences=find_differences([run.plan for run in runs]),
         same_data=len({run.plan.data.fingerprint for run in runs}) == 1,
         pairs=pairs,
+        classes=recalls_by_class(runs, verdict.split),
+        disputed=find_disputed(runs, verdict.split),
         remarks=(*_missing(runs), *_about_data(runs, pairs), *_about_classes(runs), *_about_many(pairs)),
     )
 
@@ -75,10 +88,10 @@ def _result(run: ComparedRun) -> dict[str, str]:
         "network": run.plan.network.name,
         "strategy": run.plan.strategy,
         "computed on": f"{run.plan.device} in {run.plan.precision}",
-        "validation accuracy": _accuracy(run.validation),
-        "validation balanced accuracy, macro-F1": _means(run.validation),
-        "test accuracy": _accuracy(run.test),
-        "test balanced accuracy, macro-F1": _means(run.test),
+        "validation accuracy": _accuracy(run.scores("validation")),
+        "validation balanced accuracy, macro-F1": _means(run.scores("validation")),
+        "test accuracy": _accuracy(run.scores("test")),
+        "test balanced accuracy, macro-F1": _means(run.scores("test")),
         "best epoch": best,
         "seconds preparing": _number(run.seconds.get("preparing")),
         "seconds training": _number(run.seconds.get("training")),
@@ -125,4 +138,5 @@ def _about_many(pairs: Sequence[Pair]) -> list[str]:
     tests = sum(pair.disagreement is not None for pair in pairs)
     if tests < 2:
         return []
-    return [f"of {tests} tests at once some p are small by chance: hold each p against 0.05 / {tests} = {0.05 / tests:.2g}"]
+    limit = f"{SIGNIFICANT} / {tests} = {SIGNIFICANT / tests:.2g}"
+    return [f"of {tests} tests at once some p are small by chance: hold each p against {limit}"]

@@ -8,6 +8,9 @@ from itertools import combinations
 
 from unfreeze.report.comparison.runs import ComparedRun, Picture
 
+# Below this probability of chance one run is called better; where there are several tests, they share it (Bonferroni).
+SIGNIFICANT = 0.05
+
 
 @dataclass(frozen=True)
 class Disagreement:
@@ -58,19 +61,24 @@ class Pair:
         )
 
 
+def common_split(runs: Sequence[ComparedRun]) -> str | None:
+    """`test`, or `validation` where one of them has no test score; None where there is no split that all were scored on."""
+    return next((split for split in ("test", "validation") if all(run.scores(split) is not None for run in runs)), None)
+
+
 def pair_up(runs: Sequence[ComparedRun]) -> tuple[Pair, ...]:
     """Every two of the runs."""
     return tuple(_pair(first, second) for first, second in combinations(runs, 2))
 
 
 def _pair(first: ComparedRun, second: ComparedRun) -> Pair:
-    for split in ("test", "validation"):
-        one, other = first.scores(split), second.scores(split)
-        if one is not None and other is not None:
-            overlap = one.interval[0] <= other.interval[1] and other.interval[0] <= one.interval[1]
-            named = first.named.get(split, {}), second.named.get(split, {})
-            return Pair(first.name, second.name, split, overlap, _disagreement(*named))
-    return Pair(first.name, second.name, None, None, None)
+    split = common_split((first, second))
+    if split is None:
+        return Pair(first.name, second.name, None, None, None)
+    one, other = first.files.scores[split], second.files.scores[split]
+    overlap = one.interval[0] <= other.interval[1] and other.interval[0] <= one.interval[1]
+    named = first.named.get(split, {}), second.named.get(split, {})
+    return Pair(first.name, second.name, split, overlap, _disagreement(*named))
 
 
 def _disagreement(first: dict[Picture, str], second: dict[Picture, str]) -> Disagreement | None:
