@@ -61,6 +61,5 @@ def demo(
         assert run.test is not None  # the digits have test pictures
         low, high = run.test.interval
         say(f"  {strategy:20s} test accuracy {run.test.accuracy:.1%} (95 % interval {low:.1%} to {high:.1%})")
-    say(f"\nAll about the second, to be opened in a browser: [bold]{runs[-1].folder}/report.html[/]")
     say("\nNow with your own pictures, one folder per class: [bold]unfreeze train FOLDER[/]")
-    say(f"The report of the last run, to be opened in a browser: [bold]{runs[-1].folder / 'report.html'}[/]")
+    say(f"All about the second, to be opened in a browser: [bold]{runs[-1].folder}/report.html[/]")
