@@ -22,6 +22,7 @@ COMMANDS = (
     "plan",
     "train",
     "diagnose",
+    "improve",
     "evaluate",
     "predict",
     "report",

@@ -104,5 +104,5 @@ def test_an_epoch_without_a_validation_loss_is_passed_over(bad: float, place: in
 
 @pytest.mark.parametrize("missing", ["train_loss", "val_loss"])
 def test_could_not_tell_without_both_losses(missing: str) -> None:
-    finding = trained_too_long(evidence(epochs(rate=[0.1] * 5, **{missing: None}), best_epoch=1))
+    finding = trained_too_long(evidence(epochs(rate=[0.1] * 5, **{missing: math.nan})))
     assert (finding.outcome, finding.remedy, finding.thresholds) == ("could not tell", {}, THRESHOLDS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.made_up import epochs, evidence, small_plan
@@ -115,6 +115,7 @@ def test_a_history_without_rates_or_boundaries_has_a_finding_without_a_remedy() 
     assert (finding.outcome, finding.remedy) == ("found", {})
 
 
+@settings(deadline=None, max_examples=50)
 @given(
     accuracy=st.floats(0, 1),
     before=st.floats(0, 1),

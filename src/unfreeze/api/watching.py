@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from unfreeze.api.diagnoses import evidence_of
 from unfreeze.diagnosis.diagnose import LIVE
+from unfreeze.diagnosis.finding import Finding
+from unfreeze.diagnosis.not_finite import not_finite
 from unfreeze.recipe.plan import Phase, Plan
 from unfreeze.training.history import EpochRecord
 from unfreeze.training.loop import Watcher
@@ -31,21 +33,20 @@ class Diagnosing:
     def epoch_done(self, record: EpochRecord) -> None:
         self._watcher.epoch_done(record)
         self._history.append(record)
-        self._diagnose(())
+        # What went wrong in earlier phases was said while they went on.
+        evidence = evidence_of(self._plan, [one for one in self._history if one.phase == record.phase])
+        for check in LIVE:
+            self._warn(check(evidence))
 
     def phase_ended(self, reason: str) -> None:
         self._watcher.phase_ended(reason)
-        # How earlier phases ended was said when they did.
-        self._diagnose((*[""] * (self._phase - 1), reason))
+        self._warn(not_finite(evidence_of(self._plan, self._history, (*[""] * (self._phase - 1), reason))))
 
     def warned(self, words: str) -> None:
         self._watcher.warned(words)
 
-    def _diagnose(self, endings: tuple[str, ...]) -> None:
-        evidence = evidence_of(self._plan, self._history, endings)
-        for finding in (check(evidence) for check in LIVE):
-            # The curves of earlier phases are looked at as well, of which everything has been said.
-            phase = self._history[finding.epoch - 1].phase if finding.epoch is not None else self._phase
-            if finding.is_found and finding.severity != "note" and (phase, finding.code) not in self._said:
-                self._said.add((phase, finding.code))
-                self._watcher.warned(f"{finding.code}: {finding.explanation}")
+    def _warn(self, finding: Finding) -> None:
+        said = self._phase, finding.code
+        if finding.is_found and finding.severity != "note" and said not in self._said:
+            self._said.add(said)
+            self._watcher.warned(f"{finding.code}: {finding.explanation}")

@@ -46,8 +46,12 @@ def head_trained_too_short(evidence: Evidence) -> Finding:
     count = f"{len(head)} epoch{'s' if len(head) > 1 else ''}"
     seen = f"after {count} of the head validation accuracy was {accuracy:.1%} and its loss fell by {max(fall, 0):.0%} an epoch"
     guess = 1 / len(evidence.classes) if evidence.classes else 0.0
-    unready = len(head) <= FEW_EPOCHS and accuracy - guess < WON * (best - guess)
-    if not (fall >= FALL or unready) or best - accuracy < max(BEHIND, NOISE_FACTOR * error):
+    few, noise = len(head) <= FEW_EPOCHS, NOISE_FACTOR * error
+    untrained = (
+        few and bool(evidence.classes) and accuracy - guess < NOISE_FACTOR * accuracy_error(guess, evidence.val_pictures)
+    )
+    unready = (fall >= FALL or (few and accuracy - guess < WON * (best - guess))) and best - accuracy >= max(BEHIND, noise)
+    if not untrained and not unready:
         return Finding(CODE, "not found", "note", f"{seen}: it was ready", measured, THRESHOLDS, epoch)
     explanation = f"{seen}; later it was {best:.1%}: what the head passed down to the unfrozen stages was still noise"
     remedy = {"head_only.epochs": max(USUAL_EPOCHS, 3 * len(head))} if evidence.plan else {}

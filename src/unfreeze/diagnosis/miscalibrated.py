@@ -17,8 +17,12 @@ APART, GREAT_APART = 0.05, 0.10
 NOISE_FACTOR = 2.0
 PICTURES = 50
 THRESHOLDS: dict[str, float] = {
-    "error_above_chance": ERROR, "apart": APART, "great_apart": GREAT_APART, "standard_errors": NOISE_FACTOR, "pictures": PICTURES,
-}  # fmt: skip
+    "error_above_chance": ERROR,
+    "apart": APART,
+    "great_apart": GREAT_APART,
+    "standard_errors": NOISE_FACTOR,
+    "pictures": PICTURES,
+}
 
 
 def miscalibrated(evidence: Evidence) -> Finding:

@@ -9,18 +9,21 @@ import numpy as np
 from unfreeze.diagnosis.curves import accuracy_error
 from unfreeze.diagnosis.evidence import Evidence
 from unfreeze.diagnosis.finding import Finding, cannot_tell
+from unfreeze.diagnosis.rates import rounded, times_below_usual, usual_rate
 from unfreeze.diagnosis.unfreezing_did_harm import split_at_unfreezing
 
 CODE = "no-better-than-frozen"
 # What unfreezing must win in accuracy, or as a part of the validation loss.
 GAIN, LOSS_GAIN = 0.005, 0.03
-THRESHOLDS: dict[str, float] = {"gain": GAIN, "loss_gain": LOSS_GAIN}
+# With a rate so many times less than usual nothing could be won.
+BELOW_USUAL = 30.0
+THRESHOLDS: dict[str, float] = {"gain": GAIN, "loss_gain": LOSS_GAIN, "below_usual": BELOW_USUAL}
 
 
 def no_better_than_frozen(evidence: Evidence) -> Finding:
     """Whether the best after unfreezing is as good as the best of the head on the frozen base, which is a probe of it.
 
-    A note: the model is as good as the probe, it only took longer to make.
+    A note: the model is as good as the probe, it only took longer to make. A warning where the rate left it no chance.
     """
     before, after = split_at_unfreezing(evidence)
     if not before or not after:
@@ -35,10 +38,13 @@ def no_better_than_frozen(evidence: Evidence) -> Finding:
     seen = f"best validation accuracy {first:.1%} with the base frozen, {second:.1%} after unfreezing"
     if gain > GAIN or loss_gain > LOSS_GAIN:
         return Finding(CODE, "not found", "note", seen, measured, THRESHOLDS)
+    epoch, planned = int(after[0].epochs[0]), evidence.planned(after[0])
+    below = times_below_usual(evidence, after[0])
+    if planned is not None and below >= BELOW_USUAL:
+        measured["below_usual"] = below
+        explanation = f"{seen}: at rate {planned.rate:.3g}, {below:.0f} times less than usual, unfrozen stages hardly move"
+        remedy: dict[str, Any] = {"unfrozen.rate": rounded(usual_rate(planned))}
+        return Finding(CODE, "found", "warning", explanation, measured, THRESHOLDS, epoch, remedy)
     explanation = f"{seen}: unfreezing gave nothing. The frozen base is good enough, and quicker to train on."
-    epoch = int(after[0].epochs[0])
-    return Finding(CODE, "found", "note", explanation, measured, THRESHOLDS, epoch, _remedy(evidence))
-
-
-def _remedy(evidence: Evidence) -> dict[str, Any]:
-    return {"strategy": "feature-extraction"} if evidence.plan else {}
+    remedy = {"strategy": "feature-extraction"} if planned is not None else {}
+    return Finding(CODE, "found", "note", explanation, measured, THRESHOLDS, epoch, remedy)

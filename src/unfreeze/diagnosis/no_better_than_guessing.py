@@ -6,8 +6,10 @@ import numpy as np
 
 from unfreeze.diagnosis.curves import accuracy_error
 from unfreeze.diagnosis.evidence import Evidence
-from unfreeze.diagnosis.finding import Finding, cannot_tell
+from unfreeze.diagnosis.finding import Finding, Severity, cannot_tell
 from unfreeze.diagnosis.one_class_for_all import PART
+from unfreeze.diagnosis.stopped_too_early import stopped_too_early
+from unfreeze.diagnosis.underfitting import frozen_at_random
 
 CODE = "no-better-than-guessing"
 # Within so many standard errors of a guess's mean recall, or fewer than this part of what a guess leaves is won.
@@ -38,8 +40,12 @@ def no_better_than_guessing(evidence: Evidence) -> Finding:
         or recall - guess > max(NOISE_FACTOR * error, GAIN * (1 - guess))
     ):
         return Finding(CODE, "not found", "note", seen, measured, THRESHOLDS)
+    if evidence.phases and stopped_too_early(evidence).severity == "warning":
+        return cannot_tell(CODE, f"{seen}, but it was still learning when it ended", THRESHOLDS)
     explanation = (
         f"{seen}: nothing was learned that holds for other pictures. Do the labels belong to the pictures (a shifted column, a"
         " shuffled list)?"
     )
-    return Finding(CODE, "found", "error", explanation, measured, THRESHOLDS, evidence.best_epoch, {"data.inspect": "full"})
+    severity: Severity = "note" if frozen_at_random(evidence) else "error"  # underfitting says why
+    remedy = {"data.inspect": "full"}
+    return Finding(CODE, "found", severity, explanation, measured, THRESHOLDS, evidence.best_epoch, remedy)

@@ -8,6 +8,7 @@ from unfreeze.diagnosis.curves import level
 from unfreeze.diagnosis.evidence import Evidence, PhaseCurves, Values
 from unfreeze.diagnosis.finding import Finding, cannot_tell
 from unfreeze.diagnosis.rates import highest_rate, rounded, times_below_usual, usual_rate
+from unfreeze.diagnosis.unfreezing_did_harm import split_at_unfreezing
 
 CODE = "rate-too-low"
 # The training loss lost less than this part of itself over the phase; than the second where nothing is known of the rate …
@@ -40,7 +41,7 @@ def rate_too_low(evidence: Evidence) -> Finding:
     """Whether a phase's training loss falls in a straight line and hardly at all, or its rate is next to nothing."""
     if not evidence.known("train_loss"):
         return cannot_tell(CODE, "there is no training loss", THRESHOLDS)
-    for phase in evidence.phases:
+    for phase in _from_nothing(evidence):
         measured = _measure(phase)
         below = times_below_usual(evidence, phase)
         least = PROGRESS if evidence.plan is not None else PROGRESS_UNPLANNED
@@ -55,6 +56,12 @@ def rate_too_low(evidence: Evidence) -> Finding:
     measured = _measure(evidence.last)
     explanation = f"the training loss fell by {measured['progress']:.0%} in '{evidence.last.name}'"
     return Finding(CODE, "not found", "note", explanation, measured, THRESHOLDS)
+
+
+def _from_nothing(evidence: Evidence) -> list[PhaseCurves]:
+    """The phases that have all to learn. After a phase of the head, one that gets nowhere is `no-better-than-frozen`."""
+    before, after = split_at_unfreezing(evidence)
+    return before if before and after else list(evidence.phases)
 
 
 def _found(evidence: Evidence, phase: PhaseCurves, measured: dict[str, float], straight: bool) -> Finding:

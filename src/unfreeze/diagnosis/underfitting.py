@@ -52,11 +52,20 @@ def underfitting(evidence: Evidence) -> Finding:
     if len(last) < LEAST_EPOCHS:
         explanation = f"{seen}: low, but {len(last)} epochs show no trend"
         return Finding(CODE, "could not tell", "note", explanation, measured, THRESHOLDS, epoch, _longer(last))
+    if frozen_at_random(evidence):
+        explanation = f"{seen}: low, because the frozen base has random weights, which tell the head little of a picture"
+        remedy: dict[str, Any] = {"weights": "pretrained"}
+        return Finding(CODE, "found", "warning", explanation, measured, THRESHOLDS, epoch, remedy)
     if rise >= FLAT_PER_EPOCH and fall >= FLAT_LOSS_PER_EPOCH:
         explanation = f"{seen}: low, but still rising: train longer"
         return Finding(CODE, "could not tell", "note", explanation, measured, THRESHOLDS, epoch, _longer(last))
     explanation = f"{seen}: low and flat. Train more of the network, regularise less, or give it more of the picture to see."
     return Finding(CODE, "found", "warning", explanation, measured, THRESHOLDS, epoch, _remedy(evidence, last))
+
+
+def frozen_at_random(evidence: Evidence) -> bool:
+    """Whether a base that wasn't pretrained stayed frozen, as a whole or in part, to the end."""
+    return evidence.plan is not None and not evidence.plan.network.pretrained and evidence.last.boundary != STEM
 
 
 def _rise(phase: PhaseCurves) -> float:
