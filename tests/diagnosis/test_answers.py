@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from support.made_up import epochs, evidence, predicted, small_plan
+from support.made_up import epochs, evidence, predicted, small_network, small_plan
 from unfreeze.diagnosis import class_never_predicted as never
 from unfreeze.diagnosis import confused_classes as confused
 from unfreeze.diagnosis import miscalibrated as calibration
@@ -88,6 +88,16 @@ def test_a_guess_is_told_by_recall_and_not_by_accuracy() -> None:
     assert ask(guessing.no_better_than_guessing, [[50, 0, 0], [50, 0, 0], [50, 0, 0]]).outcome == "not found"
     # Nothing can be guessed wrong where validation has one class only.
     assert ask(guessing.no_better_than_guessing, [[20, 20, 20], [0, 0, 0], [0, 0, 0]]).outcome == "not found"
+
+
+def test_what_was_still_learning_or_had_nothing_to_learn_with() -> None:
+    guess = predicted([[33, 33, 34], [34, 33, 33], [33, 34, 33]])
+    falling = epochs(train_loss=[1.0, 0.9, 0.8, 0.7, 0.6, 0.5], val_loss=[1.0, 0.9, 0.8, 0.7, 0.6, 0.5], val_accuracy=0.3)
+    assert guessing.no_better_than_guessing(evidence(falling, predicted=guess)).outcome == "could not tell"
+    random = small_plan(network=small_network(pretrained=False))
+    flat = epochs(phase=[1] * 6)
+    assert guessing.no_better_than_guessing(evidence(flat, predicted=guess, plan=random)).severity == "note"
+    assert guessing.no_better_than_guessing(evidence(flat, predicted=guess, plan=small_plan())).severity == "error"
 
 
 def test_a_class_never_predicted() -> None:
@@ -178,6 +188,7 @@ def test_miscalibrated() -> None:
     sure = ask(calibration.miscalibrated, [[60, 20, 20], [20, 60, 20], [20, 20, 60]], 0.99, best_epoch=2)
     assert (sure.code, sure.outcome, sure.severity, sure.epoch) == ("miscalibrated", "found", "warning", 2)
     assert sure.measured["calibration_error"] == pytest.approx(0.39)
+    assert sure.measured["apart"] == pytest.approx(0.39)
     assert sure.measured["by_chance"] < sure.measured["by_chance_at_most"] < 0.1
     assert sure.thresholds == calibration.THRESHOLDS
     assert "mean confidence 99.0%, accuracy 60.0%" in sure.explanation

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from support.made_up import epochs, evidence, small_plan
+from support.made_up import epochs, evidence, predicted, small_plan
 from unfreeze.diagnosis.finding import Finding
 from unfreeze.diagnosis.overfitting import CROP, DROPOUT, GAP, GREAT_GAP, NOISE_FACTOR, ROTATION, THRESHOLDS, overfitting
 from unfreeze.recipe.read import read_recipe
@@ -99,6 +99,16 @@ def test_an_epoch_without_a_value_is_passed_over() -> None:
     assert of([0.98], 0.7).outcome == "found"
 
 
+def test_a_class_that_is_rare_in_training_alone_is_no_overfitting() -> None:
+    # 90 of 200 dogs are named cats; in training one picture of a hundred is a dog.
+    known = {"classes": ("cat", "dog"), "train_counts": {"cat": 990, "dog": 10}}
+    answers = predicted([[200, 0], [90, 110]])
+    plan = small_plan(classes=("cat", "dog"))
+    assert of([0.99] * 4, 0.775, plan=plan, predicted=answers, **known).outcome == "not found"
+    as_many = known | {"train_counts": {"cat": 500, "dog": 500}}
+    assert of([0.99] * 4, 0.775, plan=plan, predicted=answers, **as_many).outcome == "found"
+
+
 def test_with_losses_only() -> None:
     def by_loss(train: list[float], validation: list[float]) -> Finding:
         history = epochs(train_accuracy=None, val_accuracy=None, train_loss=train, val_loss=validation)
@@ -119,13 +129,23 @@ def test_could_not_tell_without_either(missing: tuple[str, str]) -> None:
 
 
 def test_the_remedy_regularises() -> None:
-    recipe = read_recipe(None, of([1.0] * 3, 0.5).remedy)
-    assert (recipe.head.dropout, recipe.augment.crop_min_area, recipe.augment.rotation_degrees) == (DROPOUT, CROP, ROTATION)
+    for plan in (None, small_plan(head=Head(dropout=DROPOUT / 2))):
+        assert read_recipe(None, of([1.0] * 3, 0.5, plan=plan).remedy).head.dropout == DROPOUT
 
 
-def test_the_remedy_leaves_out_what_the_plan_has() -> None:
-    stronger = regularised("fine-tune-top", head=Head(dropout=0.9), augment=Augment(crop_min_area=0.05, rotation_degrees=10))
-    assert of([1.0] * 3, 0.5, plan=stronger).remedy == {"augment.rotation_degrees": ROTATION}
+def test_after_dropout_harder_pictures_and_the_epochs_they_take() -> None:
+    easy = regularised("fine-tune-top", augment=Augment(crop_min_area=1, rotation_degrees=0))
+    recipe = read_recipe(None, of([1.0] * 3, 0.5, plan=easy).remedy)
+    assert (recipe.augment.crop_min_area, recipe.augment.rotation_degrees) == (CROP, ROTATION)
+    assert recipe.head_only.epochs == 2 * easy.phases[0].epochs
+    assert "head.dropout" not in of([1.0] * 3, 0.5, plan=easy).remedy
+    crops = regularised("fine-tune-top", augment=Augment(crop_min_area=CROP / 2, rotation_degrees=0))
+    harder = read_recipe(None, of([1.0] * 3, 0.5, plan=crops).remedy)
+    assert (harder.augment.crop_min_area, harder.augment.rotation_degrees) == (CROP / 2, ROTATION)  # never easier
+
+
+def test_where_all_of_it_is_done_less_is_trained() -> None:
+    assert of([1.0] * 3, 0.5, plan=regularised("full")).remedy == {"strategy": "fine-tune-top"}
     assert of([1.0] * 3, 0.5, plan=regularised("fine-tune-top")).remedy == {"strategy": "feature-extraction"}
     assert of([1.0] * 3, 0.5, plan=regularised("feature-extraction")).remedy == {}
 

@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from support.made_up import epochs, evidence, small_plan
+from unfreeze.diagnosis.evidence import phases_of
 from unfreeze.diagnosis.finding import Finding
 from unfreeze.diagnosis.stopped_too_early import LEARNED, THRESHOLDS, stopped_too_early
 from unfreeze.recipe.read import read_recipe
+from unfreeze.training.loop import NO_BETTER
 
 FALLING = [1.0, 0.9, 0.8, 0.7, 0.6, 0.5]
 
@@ -27,7 +29,7 @@ def test_found() -> None:
     assert finding.thresholds == THRESHOLDS
     assert finding.explanation == "validation loss still fell by 20.0% an epoch when 'head only' ended: it had more to learn"
     assert read_recipe(None, finding.remedy).head_only.epochs > 6
-    assert of(FALLING).remedy == {}
+    assert of(FALLING).remedy == {"head_only.epochs": 18}  # no plan: what a recipe would say
 
 
 def test_the_last_phase_is_the_one_that_goes_on() -> None:
@@ -70,3 +72,10 @@ def test_missing_values() -> None:
         finding = of(FALLING, **{missing: math.nan})
         assert (finding.outcome, finding.remedy, finding.thresholds) == ("could not tell", {}, THRESHOLDS)
     assert of(FALLING, val_accuracy=None, train_accuracy=None).severity == "warning"
+
+
+def test_where_early_stopping_ended_the_phase_it_needs_patience() -> None:
+    plan = small_plan()
+    phases = phases_of(epochs(train_loss=FALLING, val_loss=FALLING), [f"{NO_BETTER} 5 epochs"])
+    finding = stopped_too_early(evidence([], plan=plan, phases=phases))
+    assert finding.remedy == {"head_only.stopping.patience_epochs": 2 * plan.phases[0].stopping.patience_epochs}

@@ -21,9 +21,7 @@ def of(val_loss: list[Any], train_loss: list[Any] | None = None, **columns: Any)
 def test_found() -> None:
     finding = of([0.9, 0.7, 0.5, 0.6, 0.7, 0.8, 0.9])
     assert (finding.code, finding.outcome, finding.severity, finding.epoch) == ("trained-too-long", "found", "note", 3)
-    assert finding.measured == pytest.approx(
-        {"lowest_val_loss": 0.5, "last_val_loss": 0.8, "rise": 0.6, "epochs_past_best": 4}
-    )
+    assert finding.measured == pytest.approx({"lowest_val_loss": 0.5, "last_val_loss": 0.8, "rise": 0.6, "epochs_past_best": 4})
     assert finding.thresholds == THRESHOLDS
     assert finding.explanation == (
         "validation loss was lowest in epoch 3 (0.500) and ended at 0.800 while training loss went on falling."

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from support.made_up import epochs, evidence, small_plan
+from support.made_up import epochs, evidence, small_network, small_plan
 from unfreeze.diagnosis.finding import Finding
 from unfreeze.diagnosis.underfitting import DROPOUT, LEAST_EPOCHS, LOW, RAISE, THRESHOLDS, USUAL_DROPOUT, underfitting
 from unfreeze.recipe.read import read_recipe
@@ -108,6 +108,16 @@ def test_strong_dropout_is_made_less() -> None:
     strong, usual = (small_plan(head=Head(dropout=dropout)) for dropout in (DROPOUT + 0.1, USUAL_DROPOUT))
     assert flat(plan=strong).remedy == {"head.dropout": USUAL_DROPOUT, "strategy": "fine-tune-top"}
     assert flat(plan=usual).remedy == {"strategy": "fine-tune-top"}
+
+
+def test_a_frozen_base_of_random_weights_is_why() -> None:
+    plan = small_plan(network=small_network(pretrained=False))
+    for boundary in ("head", "stage3"):
+        finding = flat(plan=plan, boundary=boundary)
+        assert (finding.outcome, finding.severity) == ("found", "warning")
+        assert "the frozen base has random weights" in finding.explanation
+        assert read_recipe(None, finding.remedy).weights == "pretrained"
+    assert "random weights" not in flat(plan=plan, boundary="stem").explanation
 
 
 def test_a_history_without_rates_or_boundaries_has_a_finding_without_a_remedy() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from unfreeze.diagnosis import no_better_than_frozen as frozen
 from unfreeze.diagnosis import unfreezing_did_harm as harm
 from unfreeze.diagnosis.evidence import Evidence
 from unfreeze.diagnosis.finding import Finding
+from unfreeze.diagnosis.rates import UNFROZEN_RATE
 from unfreeze.recipe.read import read_recipe
 
 Check = Callable[[Evidence], Finding]
@@ -95,7 +97,7 @@ def test_one_epoch_of_the_head_is_judged_by_its_own_training_loss() -> None:
     after = {"train_loss": [0.4, 0.2], "val_loss": [0.4, 0.2], "val_accuracy": [0.9, 0.95]}
     steep = {"train_loss": [3.0], "val_loss": [1.0], "val_accuracy": [0.35]}
     assert short.head_trained_too_short(two_phases(steep, after)).outcome == "found"
-    assert short.head_trained_too_short(two_phases(steep, after)).remedy == {}  # no plan, no recipe
+    assert short.head_trained_too_short(two_phases(steep, after)).remedy == {"head_only.epochs": short.USUAL_EPOCHS}
     ready = {"train_loss": [0.5], "val_loss": [0.5], "val_accuracy": [0.94]}
     assert short.head_trained_too_short(two_phases(ready, after)).outcome == "not found"
 
@@ -114,6 +116,16 @@ def test_no_better_than_frozen() -> None:
     assert (finding.measured["frozen"], finding.measured["unfrozen"]) == (0.85, 0.85)
     assert finding.thresholds == frozen.THRESHOLDS
     assert read_recipe(None, finding.remedy).strategy == "feature-extraction"
+
+
+def test_at_next_to_no_rate_unfrozen_stages_had_no_chance() -> None:
+    plan = small_plan(read_recipe(None, {"unfrozen.rate": UNFROZEN_RATE / frozen.BELOW_USUAL / 10}))
+    finding = frozen.no_better_than_frozen(replace(SAME, plan=plan))
+    assert (finding.outcome, finding.severity) == ("found", "warning")
+    assert finding.measured["below_usual"] == pytest.approx(10 * frozen.BELOW_USUAL)
+    assert "unfrozen stages hardly move" in finding.explanation
+    assert read_recipe(None, finding.remedy).unfrozen.rate == UNFROZEN_RATE
+    assert frozen.no_better_than_frozen(replace(SAME, plan=None)).remedy == {}
 
 
 def test_better_than_frozen_by_accuracy_or_by_loss() -> None:

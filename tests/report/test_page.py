@@ -16,6 +16,7 @@ from support.made_up_run import (
     ABSENT,
     CLASSES,
     HISTORY,
+    OVERFITTING,
     UNCLEAR,
     made_up_dataset,
     with_pictures,
@@ -102,7 +103,7 @@ def test_heads_of_tables_say_what_they_are_the_head_of(tmp_path):
 
 def test_the_verdict_comes_first_and_in_one_sentence(tmp_path):
     of = write_run(tmp_path / "run")["test"]
-    text = Page(write_report(tmp_path / "run").read_text(encoding="utf-8")).text
+    text = Page(write_report(tmp_path / "run").read_text(encoding="utf-8")).text.replace("\xa0", " ")
     accuracy, low, high = 100 * of["accuracy"], *(100 * end for end in of["interval"])
     sentence = (
         f"{accuracy:.1f} % of 45 test pictures named right (95 % interval {low:.1f} to {high:.1f} %),"
@@ -389,3 +390,47 @@ def test_ten_thousand_pictures_stay_below_five_megabytes(tmp_path):
     assert page.stat().st_size < 5_000_000
     text = page.read_text(encoding="utf-8")
     assert "for want of room; predictions.csv has all." in text
+
+
+@pytest.mark.parametrize(
+    ("file", "place", "value"),
+    [
+        ("findings.json", (0, "remedy"), [1]),
+        ("findings.json", (0, "code"), 3),
+        ("findings.json", (0, "epoch"), "four"),
+        ("metrics.json", ("best_epoch",), "three"),
+        ("metrics.json", ("seconds",), None),
+        ("metrics.json", ("phase_endings",), None),
+        ("metrics.json", ("test", "accuracy"), math.nan),
+        ("metrics.json", ("test", "confusion"), [[1]]),
+        ("metrics.json", ("test", "per_class"), {}),
+        ("data.json", ("root",), 5),
+    ],
+)
+def test_a_file_with_a_value_of_another_type_is_named_and_done_without(tmp_path, file, place, value):
+    write_run(tmp_path / "run", findings=[OVERFITTING])
+    path = tmp_path / "run" / file
+    values = inner = json.loads(path.read_text(encoding="utf-8"))
+    for key in place[:-1]:
+        inner = inner[key]
+    inner[place[-1]] = value
+    path.write_text(json.dumps(values), encoding="utf-8")
+    text = Page(write_report(tmp_path / "run").read_text(encoding="utf-8")).text
+    assert f"Not all of the run is here: {path}: isn't as written" in text
+
+
+def test_a_history_with_a_value_of_another_type_is_named_and_done_without(tmp_path):
+    write_run(tmp_path / "run")
+    path = tmp_path / "run/history.jsonl"
+    path.write_text(path.read_text(encoding="utf-8").replace('"val_loss": 0.9', '"val_loss": "low"'), encoding="utf-8")
+    text = Page(write_report(tmp_path / "run").read_text(encoding="utf-8")).text
+    assert "history.jsonl: can't be read as a run's history (val_loss: Input should be a valid number" in text
+
+
+def test_a_value_that_a_later_version_added_is_left_out(tmp_path):
+    write_run(tmp_path / "run", findings=[OVERFITTING])
+    path = tmp_path / "run/findings.json"
+    path.write_text(path.read_text(encoding="utf-8").replace('"code"', '"since": "9.0", "code"'), encoding="utf-8")
+    page = Page(write_report(tmp_path / "run").read_text(encoding="utf-8"))
+    assert "Not all of the run is here" not in page.text
+    assert OVERFITTING.explanation in page.text

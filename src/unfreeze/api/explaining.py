@@ -15,7 +15,7 @@ from unfreeze.report.examples import choose_examples
 from unfreeze.report.run_files import GRADCAM
 from unfreeze.training import run_folder
 
-_METHOD = "Grad-CAM (Selvaraju et al. 2017) on the last feature map before global pooling, for the class that was predicted"
+_LAYER = "the last feature map before global pooling"
 _DECIMALS = 3
 
 
@@ -49,4 +49,4 @@ def explain(folder: Path, job: Preparation) -> None:
         names[place]: {"class": classes[named[names[place]]], "map": one.round(_DECIMALS).astype(float).tolist()}
         for place, one in zip(places, maps, strict=True)
     }
-    write_json(folder / GRADCAM, {"layer": _METHOD, "maps": values})
+    write_json(folder / GRADCAM, {"layer": _LAYER, "maps": values})

@@ -28,9 +28,12 @@ def confused_classes(evidence: Evidence) -> Finding:
     if count < 3:
         return Finding(CODE, "not found", "note", "of two classes each can only be taken for the other", {}, THRESHOLDS)
     confusion = count_confusion(predicted.labels, predicted.classes, count)
-    pairs = [(_rate(confusion, a, b), a, b) for a in range(count) for b in range(a + 1, count)]
-    rate, a, b = max(pairs)
-    usual = float(np.median([one for one, _, _ in pairs]))
+    of_class = confusion.sum(axis=1)
+    rates = (confusion + confusion.T) / np.maximum(1, of_class[:, None] + of_class)
+    firsts, seconds = np.triu_indices(count, 1)
+    place = int(rates[firsts, seconds].argmax())
+    a, b = int(firsts[place]), int(seconds[place])
+    rate, usual = float(rates[a, b]), float(np.median(rates[firsts, seconds]))
     lost, pictures = int(confusion[a, b] + confusion[b, a]), int(confusion[[a, b]].sum())
     least, _ = accuracy_interval(lost, pictures) if pictures else (0.0, 1.0)
     each_way = min(confusion[one, other] / max(1, confusion[one].sum()) for one, other in ((a, b), (b, a)))
@@ -45,7 +48,3 @@ def confused_classes(evidence: Evidence) -> Finding:
     severity: Severity = "warning" if coin >= COIN else "note"
     remedy = {"data.inspect": "full"}
     return Finding(CODE, "found", severity, explanation, measured, THRESHOLDS, evidence.best_epoch, remedy)
-
-
-def _rate(confusion: np.ndarray[tuple[int, int], np.dtype[np.int64]], a: int, b: int) -> float:
-    return float((confusion[a, b] + confusion[b, a]) / max(1, confusion[[a, b]].sum()))

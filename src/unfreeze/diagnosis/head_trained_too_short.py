@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from unfreeze.diagnosis.curves import accuracy_error
+from unfreeze.diagnosis.curves import accuracy_error, level
 from unfreeze.diagnosis.evidence import Evidence
 from unfreeze.diagnosis.finding import Finding, cannot_tell
-from unfreeze.diagnosis.stopped_too_early import falling
+from unfreeze.diagnosis.stopped_too_early import falling, longer
 from unfreeze.diagnosis.unfreezing_did_harm import split_at_unfreezing
 
 CODE = "head-trained-too-short"
@@ -39,7 +39,7 @@ def head_trained_too_short(evidence: Evidence) -> Finding:
     if not evidence.known("val_accuracy", "val_loss", "train_loss"):
         return cannot_tell(CODE, "there is no validation to tell by", THRESHOLDS)
     head, epoch = before[-1], int(before[-1].epochs[-1])
-    fall, accuracy = falling(head), float(head.val_accuracy[-1])
+    fall, accuracy = falling(head), level(head.val_accuracy, 1)
     best = max(float(np.nanmax(phase.val_accuracy)) for phase in evidence.phases)
     error = accuracy_error(best, evidence.val_pictures)
     measured = {"fall": fall, "behind": best - accuracy, "standard_error": error, "epochs": float(len(head))}
@@ -54,5 +54,5 @@ def head_trained_too_short(evidence: Evidence) -> Finding:
     if not untrained and not unready:
         return Finding(CODE, "not found", "note", f"{seen}: it was ready", measured, THRESHOLDS, epoch)
     explanation = f"{seen}; later it was {best:.1%}: what the head passed down to the unfrozen stages was still noise"
-    remedy = {"head_only.epochs": max(USUAL_EPOCHS, 3 * len(head))} if evidence.plan else {}
+    remedy = longer(evidence, head, max(USUAL_EPOCHS, 3 * len(head)))
     return Finding(CODE, "found", "warning", explanation, measured, THRESHOLDS, epoch, remedy)

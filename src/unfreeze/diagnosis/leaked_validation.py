@@ -22,7 +22,7 @@ def leaked_validation(evidence: Evidence) -> Finding:
     if evidence.leaked_part < PART:
         return Finding(CODE, "not found", "note", f"{seen}: too few to matter", measured, THRESHOLDS)
     explanation = (
-        f"{seen}: validation can't tell what was learned from what was learned by heart. Give the folder unsplit: automatic"
-        " splits keep copies together."
+        f"{seen}: validation can't tell what was learned from what was learned by heart. New splits keep copies"
+        " together; or mend the folder's own."
     )
     return Finding(CODE, "found", "warning", explanation, measured, THRESHOLDS, remedy={"data.resplit": True})

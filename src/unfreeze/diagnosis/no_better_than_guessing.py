@@ -15,7 +15,9 @@ CODE = "no-better-than-guessing"
 # Within so many standard errors of a guess's mean recall, or fewer than this part of what a guess leaves is won.
 NOISE_FACTOR = 2.0
 GAIN = 0.05
-THRESHOLDS: dict[str, float] = {"standard_errors": NOISE_FACTOR, "gain": GAIN}
+# Noise larger than this part of what a guess leaves says nothing.
+NOISE = 0.25
+THRESHOLDS: dict[str, float] = {"standard_errors": NOISE_FACTOR, "gain": GAIN, "noise": NOISE}
 
 
 def no_better_than_guessing(evidence: Evidence) -> Finding:
@@ -40,6 +42,8 @@ def no_better_than_guessing(evidence: Evidence) -> Finding:
         or recall - guess > max(NOISE_FACTOR * error, GAIN * (1 - guess))
     ):
         return Finding(CODE, "not found", "note", seen, measured, THRESHOLDS)
+    if NOISE_FACTOR * error > NOISE * (1 - guess):
+        return cannot_tell(CODE, f"{seen}, of too few pictures to say more", THRESHOLDS)
     if evidence.phases and stopped_too_early(evidence).severity == "warning":
         return cannot_tell(CODE, f"{seen}, but it was still learning when it ended", THRESHOLDS)
     explanation = (

@@ -23,7 +23,8 @@ def not_finite(evidence: Evidence) -> Finding:
         f"the loss became NaN or infinite in '{_name(evidence, failed[0])}': {kept}. The rate is too high, or numbers overflow."
     )
     severity: Severity = "warning" if evidence.phases else "error"
-    epoch = int(evidence.last.epochs[-1]) if evidence.phases else None
+    before = evidence.phases[: failed[0] + 1]
+    epoch = int(before[-1].epochs[-1]) if before else None
     return Finding(CODE, "found", severity, explanation, epoch=epoch, remedy=_remedy(evidence, failed[0]))
 
 

@@ -16,6 +16,8 @@ PART = 0.95
 # … of which at least this part are of other classes: where fewer are, it is the rare classes that are missing.
 OTHERS = 1 / 3
 PICTURES = 10
+# A class with so many times its share is simply the largest.
+MANY = 1.5
 THRESHOLDS: dict[str, float] = {"part": PART, "others": OTHERS, "pictures": PICTURES}
 
 
@@ -42,7 +44,7 @@ def _remedy(evidence: Evidence, share: float) -> dict[str, Any]:
     if evidence.plan is None:
         return {}
     counts = evidence.train_counts
-    if counts and share > 2 / len(counts) and not made_up_for(evidence):
+    if counts and share > MANY / len(counts) and not made_up_for(evidence):
         return {"imbalance.class_weights": "balanced"}
     return dict(lowered(evidence.plan.phases[0]))
 

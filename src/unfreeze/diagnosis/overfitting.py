@@ -20,8 +20,10 @@ NOISE_FACTOR = 2.0
 KNOWN = 0.60
 KNOWN_LOSS = 0.50
 # Where only losses are known: validation's is so many times that of training, and doesn't fall over so many epochs.
-LOSS_TIMES, GREAT_LOSS_TIMES, EPOCHS_OF_TREND = 2.0, 4.0, 5
-DROPOUT, CROP, ROTATION = 0.5, 0.2, 15.0
+LOSS_TIMES, GREAT_LOSS_TIMES, EPOCHS_OF_TREND, LEAST_EPOCHS = 2.0, 4.0, 5, 3
+# A shift by other frequencies of the classes that is worth a word.
+SHIFT = 0.005
+DROPOUT, CROP, ROTATION = 0.5, 0.5, 10.0
 THRESHOLDS: dict[str, float] = {
     "gap": GAP,
     "great_gap": GREAT_GAP,
@@ -43,12 +45,24 @@ def overfitting(evidence: Evidence) -> Finding:
     phase, place = _worst(evidence)
     train, validation = level_at(phase.train_accuracy, place), level_at(phase.val_accuracy, place)
     epoch = int(phase.epochs[place])
-    validation += _of_the_mixture(evidence)
+    shift = _of_the_mixture(evidence)
+    validation = min(1.0, validation + shift)
     gap, error = train - validation, accuracy_error(validation, evidence.val_pictures)
     measured = {"train_accuracy": train, "val_accuracy": validation, "gap": gap, "val_standard_error": error}
     seen = f"training accuracy {train:.1%}, validation accuracy {validation:.1%}"
+    if abs(shift) >= SHIFT:
+        measured["mixture"] = shift
+        seen += " were its classes as frequent as in training"
     if gap < GAP or train < KNOWN or knows_little(evidence, phase, place):
-        return Finding(CODE, "not found", "note", f"{seen}: close enough", measured, THRESHOLDS, epoch)
+        return Finding(
+            CODE,
+            "not found",
+            "note",
+            f"{seen}: {'close enough' if gap < GAP else 'too little is known by heart'}",
+            measured,
+            THRESHOLDS,
+            epoch,
+        )
     if gap <= NOISE_FACTOR * error:
         explanation = f"{seen}, but so few validation pictures that the gap may be chance"
         return Finding(CODE, "could not tell", "note", explanation, measured, THRESHOLDS, epoch)
@@ -80,6 +94,8 @@ def _by_loss(evidence: Evidence) -> Finding:
         return cannot_tell(CODE, "there is neither accuracy nor loss of both training and validation", THRESHOLDS)
     last = evidence.last
     train, validation, epoch = level(last.train_loss), level(last.val_loss), int(last.epochs[-1])
+    if np.isfinite(last.val_loss).sum() < LEAST_EPOCHS:
+        return cannot_tell(CODE, f"{len(last)} epochs show no trend", THRESHOLDS)
     times = validation / train if train > 0 else 0.0
     measured = {"train_loss": train, "val_loss": validation, "times": times}
     seen = f"training loss {train:.3g}, validation loss {validation:.3g}"
@@ -100,17 +116,24 @@ def _worst(evidence: Evidence) -> tuple[PhaseCurves, int]:
 
 
 def _remedy(evidence: Evidence, phase: PhaseCurves) -> dict[str, Any]:
-    """More regularisation where there is room for it, and less to train where the whole network does."""
-    remedy: dict[str, Any] = {"head.dropout": DROPOUT, "augment.crop_min_area": CROP, "augment.rotation_degrees": ROTATION}
+    """The next thing that isn't done yet: dropout, which costs no epochs; then harder pictures, and the epochs they need; then
+    less to train. Where the whole network trains, less at once."""
     if evidence.plan is None:
-        return remedy
-    head, augment = evidence.plan.head, evidence.plan.augment
-    here = {
-        "head.dropout": head.dropout < DROPOUT,
-        "augment.crop_min_area": augment.crop_min_area > CROP,
-        "augment.rotation_degrees": augment.rotation_degrees < ROTATION,
-    }
-    remedy = {name: value for name, value in remedy.items() if here[name]}
-    if phase.boundary == STEM or not remedy:
-        remedy["strategy"] = "fine-tune-top" if evidence.plan.strategy in ("full", "gradual") else "feature-extraction"
-    return {} if remedy == {"strategy": evidence.plan.strategy} else remedy
+        return {"head.dropout": DROPOUT}
+    less = {"strategy": _less(evidence.plan.strategy)} if phase.boundary == STEM else {}
+    if evidence.plan.head.dropout < DROPOUT:
+        return {"head.dropout": DROPOUT, **less}
+    augment = evidence.plan.augment
+    if augment.crop_min_area > CROP or augment.rotation_degrees < ROTATION:
+        pictures = {
+            "augment.crop_min_area": min(CROP, augment.crop_min_area),
+            "augment.rotation_degrees": max(ROTATION, augment.rotation_degrees),
+        }
+        planned = evidence.planned(phase)
+        epochs = {f"{phase.settings}.epochs": 2 * planned.epochs} if planned is not None else {}
+        return {**pictures, **epochs, **less}
+    return {} if evidence.plan.strategy == "feature-extraction" else {"strategy": _less(evidence.plan.strategy)}
+
+
+def _less(strategy: str) -> str:
+    return "fine-tune-top" if strategy in ("full", "gradual") else "feature-extraction"

@@ -11,11 +11,11 @@ from unfreeze.diagnosis.one_class_for_all import made_up_for
 CODE = "rare-classes-neglected"
 # A class with at most this part of the largest class's training pictures is rare.
 RARE = 1 / 3
-# By so much the recall of the rare classes together is below that of the others …
-GAP = 0.10
+# By so much the recall of the rare classes together is below that of the others; from the second on it is a warning …
+GAP, GREAT_GAP = 0.10, 0.15
 # … which by chance alone is at most this likely (Fisher's exact test).
 CHANCE = 0.05
-THRESHOLDS: dict[str, float] = {"rare": RARE, "gap": GAP, "chance": CHANCE}
+THRESHOLDS: dict[str, float] = {"rare": RARE, "gap": GAP, "great_gap": GREAT_GAP, "chance": CHANCE}
 
 
 def rare_classes_neglected(evidence: Evidence) -> Finding:

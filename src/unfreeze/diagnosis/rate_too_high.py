@@ -16,7 +16,7 @@ CODE = "rate-too-high"
 # A training loss of so many times a guess's, ln K, is worse than knowing nothing.
 GUESSES = 1.5
 # A rise of the training loss from one epoch to the next counts from this part of what it was: of a phase that ends above where
-# it was before the rise, or that rises so often; and only up to a loss of this part of a guess's, or of the first epoch's.
+# it was before the rise, or that rises so often; and only to this part of a guess's loss, or of the first epoch's, and more.
 JUMP = 0.25
 JUMPS = 3
 JUMP_TO = 0.5
@@ -64,7 +64,9 @@ def rate_too_high(evidence: Evidence) -> Finding:
     rate, planned = highest_rate(evidence, first.phase), evidence.planned(first.phase)
     at = f" at rate {rate:.3g}" if rate is not None else ""
     explanation = f"'{first.phase.name}'{at}: {'; '.join(sign.words for sign in signs if sign.phase is first.phase)}"
-    measured = {sign.name: sign.value for sign in reversed(signs)} | ({"rate": rate} if rate is not None else {})
+    measured = {sign.name: sign.value for sign in reversed(signs) if sign.phase is first.phase} | (
+        {"rate": rate} if rate is not None else {}
+    )
     remedy = dict(lowered(planned)) if planned is not None else {}
     return Finding(CODE, "found", "warning", explanation, measured, THRESHOLDS, first.epoch, remedy)
 

@@ -34,6 +34,9 @@ THRESHOLDS: dict[str, float] = {
     "an_epoch": AN_EPOCH,
     "learned": LEARNED,
     "below_usual": FACTOR,
+    "less": LESS,
+    "epochs": EPOCHS,
+    "least_epochs": LEAST_EPOCHS,
 }
 
 
@@ -49,9 +52,9 @@ def rate_too_low(evidence: Evidence) -> Finding:
         slow = slow and measured["falling"] >= FALLING
         straight = slow and measured["straight"] >= STRAIGHT and (below >= LESS or evidence.plan is None)
         hardly_moves = len(phase) >= LEAST_EPOCHS and below >= FACTOR and measured["progress"] < PROGRESS
-        if level(phase.train_accuracy) < LEARNED and (straight or hardly_moves):
+        if not level(phase.train_accuracy) >= LEARNED and (straight or hardly_moves):
             return _found(evidence, phase, measured | {"below_usual": below}, straight)
-    if len(evidence.last) < LEAST_EPOCHS and level(evidence.last.train_accuracy) < LEARNED:
+    if len(evidence.last) < LEAST_EPOCHS and not level(evidence.last.train_accuracy) >= LEARNED:
         return cannot_tell(CODE, f"{len(evidence.last)} epochs of '{evidence.last.name}' show no trend", THRESHOLDS)
     measured = _measure(evidence.last)
     explanation = f"the training loss fell by {measured['progress']:.0%} in '{evidence.last.name}'"

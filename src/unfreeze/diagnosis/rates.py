@@ -37,7 +37,8 @@ def highest_rate(evidence: Evidence, phase: PhaseCurves) -> float | None:
     planned = evidence.planned(phase)
     if planned is not None:
         return planned.rate
-    return float(np.nanmax(phase.rate)) if np.isfinite(phase.rate).any() else None
+    highest = float(np.nanmax(phase.rate)) if np.isfinite(phase.rate).any() else 0.0
+    return highest if highest > 0 else None  # tables round small rates to 0
 
 
 def rounded(value: float) -> float:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from unfreeze.diagnosis.curves import level, trend
 from unfreeze.diagnosis.evidence import Evidence, PhaseCurves
 from unfreeze.diagnosis.finding import Finding, Severity, cannot_tell
+from unfreeze.training.loop import NO_BETTER
 
 CODE = "stopped-too-early"
 # Validation loss still fell by this part of itself an epoch: worth going on; by the second: much is left.
@@ -41,10 +44,20 @@ def stopped_too_early(evidence: Evidence) -> Finding:
         explanation = f"validation loss fell by {max(fall, 0):.1%} an epoch at the end: little is left to gain by going on"
         return Finding(CODE, "not found", "note", explanation, measured, THRESHOLDS, epoch)
     explanation = f"validation loss still fell by {fall:.1%} an epoch when '{last.name}' ended: it had more to learn"
-    remedy = {f"{last.settings}.epochs": max(3 * len(last), 5)} if evidence.plan else {}
+    remedy = longer(evidence, last, max(3 * len(last), 5))
     much_left = fall >= GREAT_FALL and not level(last.val_accuracy, 1) >= LEARNED
     severity: Severity = "warning" if much_left else "note"
     return Finding(CODE, "found", severity, explanation, measured, THRESHOLDS, epoch, remedy)
+
+
+def longer(evidence: Evidence, phase: PhaseCurves, epochs: int) -> dict[str, Any]:
+    """The remedy that trains a phase longer; where early stopping ended it before its last epoch, with more patience."""
+    planned = evidence.planned(phase)
+    if planned is None:
+        return {f"{phase.settings}.epochs": epochs}
+    if phase.ending.startswith(NO_BETTER) and planned.stopping.patience_epochs is not None:
+        return {f"{phase.settings}.stopping.patience_epochs": 2 * planned.stopping.patience_epochs}
+    return {f"{phase.settings}.epochs": max(epochs, planned.epochs)}
 
 
 def falling(phase: PhaseCurves) -> float:
@@ -63,4 +76,6 @@ def falling(phase: PhaseCurves) -> float:
     if len(validation) < EPOCHS:
         return float(1 - validation[-1] / validation[-2])
     slope = trend(validation)
-    return float(-slope.slope / validation[-1]) if slope.high < 0 else 0.0
+    # One bad epoch makes a steep slope: the last epochs alone have to say so, too.
+    lately = float(validation[-3] - validation[-1]) / 2
+    return float(min(-slope.slope, lately) / validation[-1]) if slope.high < 0 else 0.0

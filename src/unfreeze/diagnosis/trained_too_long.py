@@ -24,15 +24,14 @@ THRESHOLDS: dict[str, float] = {
 
 
 def trained_too_long(evidence: Evidence) -> Finding:
-    """Whether a phase went on after its validation loss had turned up. The phase that lost most by it is named."""
+    """Whether a phase went on after its validation loss had turned up. The phase that went on longest is named."""
     if not evidence.known("train_loss", "val_loss"):
         return cannot_tell(CODE, "there is no loss of both training and validation", THRESHOLDS)
-    return max(
-        (_in_phase(phase) for phase in evidence.phases), key=lambda one: (one.is_found, one.measured["epochs_past_best"])
-    )
+    found = [_in_phase(evidence, phase) for phase in evidence.phases]
+    return max(found, key=lambda one: (one.is_found, one.severity == "warning", one.measured["epochs_past_best"]))
 
 
-def _in_phase(phase: PhaseCurves) -> Finding:
+def _in_phase(evidence: Evidence, phase: PhaseCurves) -> Finding:
     best = _lowest(phase.val_loss)
     past = phase.val_loss[best + 1 :]
     lowest, end = float(phase.val_loss[best]), level(past) if len(past) else float(phase.val_loss[best])
@@ -47,13 +46,16 @@ def _in_phase(phase: PhaseCurves) -> Finding:
         return Finding(CODE, outcome, "note", f"{seen}: it didn't turn up for long", measured, THRESHOLDS, epoch)
     explanation = f"{seen} while training loss went on falling. The weights of the best epoch are the ones to keep."
     long = len(past) >= LONG and len(past) >= GREAT_PART * len(phase)
-    remedy = _remedy(phase)
+    remedy = _remedy(evidence, phase)
     return Finding(CODE, "found", "warning" if long else "note", explanation, measured, THRESHOLDS, epoch, remedy)
 
 
-def _remedy(phase: PhaseCurves) -> dict[str, Any]:
+def _remedy(evidence: Evidence, phase: PhaseCurves) -> dict[str, Any]:
     # Longer than a phase of noise, shorter than what was lost here.
-    return {f"{phase.settings}.stopping.patience_epochs": max(EPOCHS_PAST_BEST, min(5, len(phase) // 4))}
+    patience, planned = max(EPOCHS_PAST_BEST, min(5, len(phase) // 4)), evidence.planned(phase)
+    if planned is not None and (planned.stopping.patience_epochs or len(phase)) <= patience:
+        return {}
+    return {f"{phase.settings}.stopping.patience_epochs": patience}
 
 
 def _lowest(loss: Values) -> int:

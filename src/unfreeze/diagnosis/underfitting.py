@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from unfreeze.diagnosis.evidence import Evidence, PhaseCurves
 from unfreeze.diagnosis.finding import Finding, cannot_tell
 from unfreeze.diagnosis.overfitting import GAP, knows_little
 from unfreeze.diagnosis.rates import highest_rate, rounded
+from unfreeze.diagnosis.stopped_too_early import longer
 from unfreeze.recipe.network import STEM
 
 CODE = "underfitting"
@@ -43,7 +45,9 @@ def underfitting(evidence: Evidence) -> Finding:
     last = evidence.last
     train, validation = level(last.train_accuracy), level(last.val_accuracy)
     rise, fall = _rise(last), _fall(last)
-    measured = {"train_accuracy": train, "val_accuracy": validation, "rise_per_epoch": rise, "loss_fall_per_epoch": fall}
+    measured = {"train_accuracy": train, "val_accuracy": validation, "rise_per_epoch": rise}
+    if math.isfinite(fall):
+        measured["loss_fall_per_epoch"] = fall
     epoch = int(last.epochs[-1])
     seen = f"training accuracy {train:.1%}, validation accuracy {validation:.1%}, rising {rise:.2%} an epoch"
     by_heart = train - validation >= GAP and train >= VERY_LOW and not knows_little(evidence, last, len(last) - 1)
@@ -51,14 +55,18 @@ def underfitting(evidence: Evidence) -> Finding:
         return Finding(CODE, "not found", "note", f"{seen}: what can be learned is being learned", measured, THRESHOLDS, epoch)
     if len(last) < LEAST_EPOCHS:
         explanation = f"{seen}: low, but {len(last)} epochs show no trend"
-        return Finding(CODE, "could not tell", "note", explanation, measured, THRESHOLDS, epoch, _longer(last))
+        return Finding(
+            CODE, "could not tell", "note", explanation, measured, THRESHOLDS, epoch, longer(evidence, last, 2 * len(last))
+        )
     if frozen_at_random(evidence):
         explanation = f"{seen}: low, because the frozen base has random weights, which tell the head little of a picture"
         remedy: dict[str, Any] = {"weights": "pretrained"}
         return Finding(CODE, "found", "warning", explanation, measured, THRESHOLDS, epoch, remedy)
     if rise >= FLAT_PER_EPOCH and fall >= FLAT_LOSS_PER_EPOCH:
         explanation = f"{seen}: low, but still rising: train longer"
-        return Finding(CODE, "could not tell", "note", explanation, measured, THRESHOLDS, epoch, _longer(last))
+        return Finding(
+            CODE, "could not tell", "note", explanation, measured, THRESHOLDS, epoch, longer(evidence, last, 2 * len(last))
+        )
     explanation = f"{seen}: low and flat. Train more of the network, regularise less, or give it more of the picture to see."
     return Finding(CODE, "found", "warning", explanation, measured, THRESHOLDS, epoch, _remedy(evidence, last))
 
@@ -70,21 +78,17 @@ def frozen_at_random(evidence: Evidence) -> bool:
 
 def _rise(phase: PhaseCurves) -> float:
     """By the epoch, over the second half of the phase."""
-    half = max(EPOCHS, len(phase) // 2)
-    tail = phase.train_accuracy[-half:]
+    known = phase.train_accuracy[np.isfinite(phase.train_accuracy)]
+    tail = known[-max(EPOCHS, len(known) // 2) :]
     return float((level(tail, 2) - tail[:2].mean()) / max(1, len(tail) - 2)) if len(tail) > 1 else 0.0
 
 
 def _fall(phase: PhaseCurves) -> float:
-    """Of the training loss by the epoch, as a part of it, over the last epochs; nothing where it isn't known."""
+    """Of the training loss by the epoch, as a part of it, over the last epochs; infinite, to decide nothing, where unknown."""
     tail = phase.train_loss[-EPOCHS:]
     if len(tail) < 2 or not np.isfinite(tail).all() or tail[0] <= 0:
-        return 0.0
+        return math.inf
     return float((1 - tail[-1] / tail[0]) / (len(tail) - 1))
-
-
-def _longer(phase: PhaseCurves) -> dict[str, Any]:
-    return {f"{phase.settings}.epochs": 2 * len(phase)}
 
 
 def _remedy(evidence: Evidence, phase: PhaseCurves) -> dict[str, Any]:

@@ -50,7 +50,7 @@ def unfreezing_did_harm(evidence: Evidence) -> Finding:
     lower = first - second >= max(DROP, NOISE_FACTOR * error)
     least_rise = max(LOSS_RISE * first_loss, GUESSES * (evidence.guess_loss or 0.0))
     dearer = second_loss - first_loss >= least_rise and second <= first
-    if (not lower and not dearer) or setback < SETBACK:
+    if (not lower and not dearer) or not setback >= SETBACK:
         return Finding(CODE, "not found", "note", seen, measured, THRESHOLDS, epoch)
     explanation = f"{seen}: training stages of the base undid more than it gave. The weights from before are the ones to keep."
     return Finding(CODE, "found", "warning", explanation, measured, THRESHOLDS, epoch, _remedy(evidence, after))

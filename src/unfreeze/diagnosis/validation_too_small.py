@@ -32,7 +32,9 @@ def validation_too_small(evidence: Evidence) -> Finding:
 
 
 def _split_by_us(evidence: Evidence) -> bool:
+    """Whether validation is a part of our choosing, and a small one."""
     if evidence.plan is None:
         return False
     totals = {split: sum(counts.values()) for split, counts in evidence.plan.data.counts.items()}
-    return totals["validation"] < LARGER_FRACTION / 2 * sum(totals.values())
+    smaller = totals["validation"] < LARGER_FRACTION / 2 * sum(totals.values())
+    return smaller and any(decision.startswith("split ") for decision in evidence.plan.data.decisions)

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from matplotlib.ticker import MaxNLocator
-
 # In the units of the drawing, which is scaled to the page's width.
 WIDTH, HEIGHT = 460, 290
 LEFT, RIGHT, TOP, BOTTOM = 46, 12, 46, 36
@@ -160,6 +158,8 @@ def scale(domain: list[float], start: float, end: float) -> Callable[[float], fl
 
 def nice_ticks(low: float, high: float) -> list[float]:
     """About five round numbers that reach from `low` or below to `high` or above."""
+    from matplotlib.ticker import MaxNLocator  # late: it takes long to import
+
     if low == high:
         low, high = low - 0.05, high + 0.05
     return [round(float(tick), 10) for tick in MaxNLocator(nbins=5, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)]
@@ -174,5 +174,7 @@ def log_ticks(values: list[float]) -> list[float]:
 
 def epoch_ticks(epochs: int) -> list[int]:
     """Up to ten whole numbers from 1 to `epochs`."""
+    from matplotlib.ticker import MaxNLocator  # late: it takes long to import
+
     ticks = MaxNLocator(nbins=8, integer=True, steps=[1, 2, 5, 10]).tick_values(1, epochs)
     return sorted({max(1, round(tick)) for tick in ticks if tick <= epochs})

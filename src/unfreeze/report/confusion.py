@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from unfreeze.files import write_bytes
@@ -27,6 +26,8 @@ def draw_confusion(confusion: NDArray[np.int64], classes: tuple[str, ...], path:
 
 def draw_confusion_png(confusion: NDArray[np.int64], classes: tuple[str, ...]) -> bytes:
     """The same as the content of the file."""
+    from matplotlib.figure import Figure  # late: it takes long to import
+
     size = min(16.0, max(4.5, 0.55 * len(classes) + 2.5))
     figure = Figure(figsize=(size, size * 0.9), dpi=110, layout="constrained")
     axes = figure.subplots()

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from matplotlib.figure import Figure
-
 from unfreeze.files import write_bytes
 from unfreeze.inspection.inspection import Inspection
 from unfreeze.report.curves import to_png
@@ -21,6 +19,8 @@ def draw_counts(inspection: Inspection, path: Path) -> None:
 
 def draw_counts_png(inspection: Inspection) -> bytes:
     """The same as the content of the file."""
+    from matplotlib.figure import Figure  # late: it takes long to import
+
     classes = inspection.classes
     # By place and not by name: two long names may be shortened to the same label.
     places = range(len(classes))

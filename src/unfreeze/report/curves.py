@@ -7,13 +7,14 @@ import warnings
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
-
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from typing import TYPE_CHECKING
 
 from unfreeze.files import write_bytes
 from unfreeze.training.history import EpochRecord
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 # Colour-blind safe (Okabe & Ito 2008).
 TRAIN_COLOUR, VALIDATION_COLOUR, BEST_COLOUR, BORDER_COLOUR = "#0072B2", "#D55E00", "#009E73", "#888888"
@@ -21,6 +22,8 @@ TRAIN_COLOUR, VALIDATION_COLOUR, BEST_COLOUR, BORDER_COLOUR = "#0072B2", "#D55E0
 
 def draw_curves(history: Sequence[EpochRecord], path: Path) -> None:
     """Draws the history, of at least one epoch, as a PNG file."""
+    from matplotlib.figure import Figure  # late: it takes long to import
+
     figure = Figure(figsize=(11, 4.2), dpi=110, layout="constrained")
     loss, accuracy = figure.subplots(1, 2)
     epochs = [record.epoch for record in history]
@@ -52,6 +55,8 @@ def to_png(figure: Figure) -> bytes:
 
 
 def _plot(axes: Axes, epochs: list[int], train: list[float], validation: list[float]) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     axes.plot(epochs, train, color=TRAIN_COLOUR, marker="o", markersize=4, label="training (augmented, with dropout)")
     axes.plot(epochs, validation, color=VALIDATION_COLOUR, marker="s", markersize=4, label="validation")
     axes.set_xlabel("epoch")

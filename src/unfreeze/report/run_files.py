@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,12 +19,23 @@ from unfreeze.training import run_folder
 from unfreeze.training.calibration import CALIBRATION, Calibration, read_calibration
 from unfreeze.training.history import EpochRecord, read_history
 from unfreeze.training.run_folder import Predicted
-from unfreeze.training.scores import Scores
+from unfreeze.training.scores import ClassScore, Scores
+from unfreeze.typed import typed
 
 T = TypeVar("T")
 GRADCAM = "gradcam.json"
 _NO_METRICS: tuple[dict[str, Any] | None, dict[str, Scores]] = (None, {})
 _NOT_AS_WRITTEN = (AttributeError, IndexError, KeyError, TypeError, ValueError)
+
+
+@dataclass(frozen=True)
+class _Ended:
+    """What `metrics.json` holds but the scores."""
+
+    best_epoch: int | None
+    phase_endings: list[str]
+    interrupted: bool
+    seconds: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -98,7 +109,7 @@ def read_run_files(folder: Path) -> RunFiles:
             missing.append(f"{folder / name}: isn't as written ({error!r})")
         return otherwise
 
-    metrics, scores = attempt(run_folder.METRICS, _read_metrics, _NO_METRICS)
+    metrics, scores = attempt(run_folder.METRICS, lambda folder: _read_metrics(folder, plan.data.classes), _NO_METRICS)
     predicted: dict[str, Predicted] = attempt(
         run_folder.PREDICTIONS, lambda folder: run_folder.read_predictions(folder, plan.data.classes), {}
     )
@@ -122,29 +133,45 @@ def read_run_files(folder: Path) -> RunFiles:
     )
 
 
-def _read_metrics(folder: Path) -> tuple[dict[str, Any] | None, dict[str, Scores]]:
+def _read_metrics(folder: Path, classes: tuple[str, ...]) -> tuple[dict[str, Any], dict[str, Scores]]:
     metrics = run_folder.read_json(folder, run_folder.METRICS)
-    wanted = {name: metrics[name] for name in ("best_epoch", "phase_endings", "interrupted", "seconds")}
     scored = {split: metrics[split] for split in ("validation", "test") if metrics[split] is not None}
-    return wanted, {split: Scores.from_dict(values) for split, values in scored.items()}
+    return asdict(typed(_Ended, metrics)), {split: _read_scores(values, classes) for split, values in scored.items()}
+
+
+def _read_scores(values: dict[str, Any], classes: tuple[str, ...]) -> Scores:
+    scores = Scores.from_dict(values)
+    low, high = map(float, scores.interval)
+    known = {name: typed(ClassScore, asdict(one)) for name, one in scores.per_class.items()}
+    if tuple(known) != classes or scores.confusion.shape != (len(classes), len(classes)) or scores.pictures < 1:
+        raise ValueError("scores aren't of the plan's classes")
+    accuracy = float(scores.accuracy)
+    if not all(-1e-9 <= part <= 1 + 1e-9 for part in (accuracy, low, high)):
+        raise ValueError(f"an accuracy of {accuracy}, {low} to {high}, isn't in 0–1")
+    return Scores(float(scores.loss), accuracy, (low, high), known, scores.confusion)
 
 
 def _read_findings(folder: Path) -> list[Finding]:
-    return [Finding(**finding) for finding in run_folder.read_json(folder, run_folder.FINDINGS)]
+    return [typed(Finding, finding) for finding in run_folder.read_json(folder, run_folder.FINDINGS)]
 
 
 def _read_data(folder: Path) -> dict[str, Any]:
     data = dict(run_folder.read_json(folder, run_folder.DATA))
-    return data | {"pictures": {picture["name"]: picture["content"] for picture in data["pictures"]}}
+    pictures = {picture["name"]: picture["content"] for picture in data["pictures"]}
+    return data | {"root": typed(str, data["root"]), "pictures": typed(dict[str, str], pictures)}
 
 
 def _read_data_findings(folder: Path) -> list[DataFinding]:
-    return [read_finding(finding) for finding in run_folder.read_json(folder, run_folder.DATA).get("findings", ())]
+    findings = run_folder.read_json(folder, run_folder.DATA).get("findings", ())
+    return [typed(DataFinding, asdict(read_finding(finding))) for finding in findings]
 
 
 def _read_gradcam(folder: Path) -> dict[str, Any]:
     gradcam = run_folder.read_json(folder, GRADCAM)
-    maps = {name: {"class": one["class"], "map": np.array(one["map"], np.float32)} for name, one in gradcam["maps"].items()}
-    if any(one["map"].ndim != 2 for one in maps.values()):
+    maps: dict[str, dict[str, Any]] = {
+        name: {"class": typed(str, one["class"]), "map": np.array(one["map"], np.float32)}
+        for name, one in gradcam["maps"].items()
+    }
+    if any(one["map"].ndim != 2 or not one["map"].size for one in maps.values()):
         raise ValueError("a map isn't a table of numbers")
     return {"layer": str(gradcam["layer"]), "maps": maps}

@@ -22,8 +22,6 @@ from unfreeze.training.run_folder import Predicted
 # Of the structure below. Grows when something is renamed or dropped, not when something is added.
 FORMAT = 1
 _MOST_PAIRS = 30
-# Enough for two digits of what chance alone would show.
-_DRAWS = 200
 
 
 def summarise(run: RunFiles, known_as: Path | None = None) -> dict[str, Any]:
@@ -122,7 +120,7 @@ def _calibration(run: RunFiles) -> dict[str, Any] | None:
     if predicted is None or not np.isfinite(predicted.confidences).all():
         return None
     bins = reliability(predicted.confidences, predicted.right)
-    by_chance, at_most = expected_error_by_chance(predicted.confidences, resamples=_DRAWS)
+    by_chance, at_most = expected_error_by_chance(predicted.confidences)
     return {
         "expected_calibration_error": expected_calibration_error(bins),
         "by_chance": by_chance,

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from unfreeze.errors import RunError
 from unfreeze.files import write_json
+from unfreeze.typed import typed
 
 CALIBRATION = "calibration.json"
 # With fewer validation pictures a fitted temperature is more noise than knowledge.
@@ -155,11 +156,10 @@ def read_calibration(model: Path) -> Calibration | None:
     if not path.exists():
         return None
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        calibration = Calibration(**values)
+        calibration = typed(Calibration, json.loads(path.read_text(encoding="utf-8")))
         if not LOWEST_TEMPERATURE <= calibration.temperature <= HIGHEST_TEMPERATURE:
             raise ValueError(f"temperature {calibration.temperature} isn't in {LOWEST_TEMPERATURE}–{HIGHEST_TEMPERATURE:g}")
-    except (OSError, TypeError, ValueError) as error:
+    except (OSError, ValueError) as error:
         raise RunError(
             f"{path}: isn't a model's calibration ({error}). Without the file the model's own probabilities are given"
         ) from None

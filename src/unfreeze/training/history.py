@@ -15,6 +15,7 @@ import numpy as np
 from unfreeze.errors import RunError
 from unfreeze.files import write_text
 from unfreeze.training.scores import balanced_accuracy, macro_f1
+from unfreeze.typed import typed
 
 
 @dataclass(frozen=True)
@@ -83,14 +84,14 @@ def read_history(folder: Path) -> list[EpochRecord]:
     path = folder / "history.jsonl"
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
-        return [EpochRecord(**_known(json.loads(line))) for line in lines]
+        return [typed(EpochRecord, _with_means(json.loads(line))) for line in lines]
     except (OSError, ValueError, TypeError, AttributeError, LookupError) as error:
         raise RunError(f"{path}: can't be read as a run's history ({error})") from None
 
 
-def _known(values: dict[str, Any]) -> dict[str, Any]:
-    names = {field.name for field in fields(EpochRecord)}
-    if "val_macro_f1" not in values:  # by a version that didn't write down what the matrix says anyway
-        confusion = np.array(values["confusion"], np.int64)
-        values = {**values, "val_balanced_accuracy": balanced_accuracy(confusion), "val_macro_f1": macro_f1(confusion)}
-    return {name: value for name, value in values.items() if name in names}
+def _with_means(values: dict[str, Any]) -> dict[str, Any]:
+    if "val_macro_f1" in values:
+        return values
+    # By a version that didn't write down what the matrix says anyway.
+    confusion = np.array(values["confusion"], np.int64)
+    return {**values, "val_balanced_accuracy": balanced_accuracy(confusion), "val_macro_f1": macro_f1(confusion)}

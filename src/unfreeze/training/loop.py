@@ -32,6 +32,8 @@ from unfreeze.training.stopping import EarlyStopping
 
 # How a phase ends whose loss isn't a number any more.
 NOT_FINITE = "the loss became NaN or infinite"
+# How one begins that early stopping ended.
+NO_BETTER = "no better for"
 
 
 class Watcher(Protocol):
@@ -141,7 +143,7 @@ class _Run:
             watched = record.watched(self._plan.watch)
             plateau.observe(watched)
             if stopping.observe(watched):
-                ending = f"no better for {stopping.waited} epochs"
+                ending = f"{NO_BETTER} {stopping.waited} epochs"
                 break
         self.restore_best()
         self.outcome.endings.append(ending)

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
-
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
+from typing import TYPE_CHECKING
 
 from unfreeze.files import write_bytes
 from unfreeze.report.comparison.runs import ComparedRun
 from unfreeze.report.curves import to_png
 from unfreeze.report.labels import drawable
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 # Colour-blind safe (Okabe & Ito 2008). Further runs take them again with another marker.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -24,6 +23,9 @@ _GREY = "#666666"
 
 def draw_comparison(runs: Sequence[ComparedRun], path: Path) -> None:
     """Draws the histories as a PNG file: validation solid, training dashed, a run's phase borders dotted in its colour."""
+    from matplotlib.figure import Figure  # late: it takes long to import
+    from matplotlib.lines import Line2D
+
     figure = Figure(figsize=(11, 4.6), dpi=110, layout="constrained")
     loss, accuracy = figure.subplots(1, 2)
     handles = []
@@ -54,6 +56,8 @@ def _mark_phases(axes: Axes, run: ComparedRun, colour: str) -> None:
 
 
 def _finish(axes: Axes, title: str, unit: str) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     axes.set(title=title, xlabel="epoch", ylabel=unit)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.25)

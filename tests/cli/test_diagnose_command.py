@@ -42,7 +42,7 @@ def test_columns_and_findings_of_another_tools_history(unfreeze: Command, overfi
     assert "note: epochs are counted from 1 here, from 0 in the file" in lines
     place = next(place for place, line in enumerate(lines) if line.startswith("overfitting (warning): training accuracy"))
     assert "(threshold 0.1)" in lines[place + 1]
-    assert lines[place + 2].startswith("in a recipe of unfreeze: head.dropout=0.5, augment.")
+    assert lines[place + 2].startswith("in a recipe of unfreeze: head.dropout=")
     assert any(line.startswith("could not tell: wrong-inputs") for line in lines)
     assert any(line.startswith("not found: ") and "underfitting" in line for line in lines)
 
