@@ -14,6 +14,7 @@ from unfreeze.report.again import asked_for, commands, settings
 from unfreeze.report.confused import most_confused
 from unfreeze.report.examples import choose_examples
 from unfreeze.report.imbalance import by_class, imbalance_in_words, loss_in_words
+from unfreeze.report.reasons import reasons
 from unfreeze.report.run_files import RunFiles
 from unfreeze.report.verdict import verdict
 from unfreeze.training.calibration import expected_calibration_error, expected_error_by_chance, reliability
@@ -46,7 +47,7 @@ def summarise(run: RunFiles, known_as: Path | None = None) -> dict[str, Any]:
         "most_confused": _most_confused(run),
         "best_epoch": run.best_epoch,
         "findings": [asdict(finding) | {"settings": settings(finding.remedy)} for finding in run.findings],
-        "plan": _plan(run.plan, metrics.get("phase_endings", [])) | {"asked": asked},
+        "plan": _plan(run.plan, metrics.get("phase_endings", [])) | {"asked": asked, "reasons": reasons(run.plan)},
         "epochs": [{name: value for name, value in asdict(record).items() if name != "confusion"} for record in run.history],
         "seconds": metrics.get("seconds", {}),
         "examples": _examples(run),
