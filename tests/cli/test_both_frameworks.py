@@ -51,7 +51,7 @@ def test_both_learn_the_same(place: Path) -> None:
     comparison = api.compare([place / "out/torch", place / "out/tensorflow"])
     assert comparison.same_data
     assert {row.name for row in comparison.differences} <= {"network.framework", "environment"}
-    one, two = (run.validation for run in comparison.runs)
+    one, two = (run.scores("validation") for run in comparison.runs)
     assert one is not None
     assert two is not None
     assert two.loss == pytest.approx(one.loss, rel=1e-3)

@@ -61,7 +61,7 @@ CHECKS: tuple[Check, ...] = (
 CODES: tuple[str, ...] = tuple(check.__name__.replace("_", "-") for check in CHECKS)
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 # What can be said of a phase while it is going on.
-LIVE: tuple[Check, ...] = (not_finite, rate_too_high, trained_too_long, overfitting)
+LIVE: tuple[Check, ...] = (rate_too_high, exploding_gradients, trained_too_long, overfitting)
 
 _OUTCOMES = {"found": 0, "could not tell": 1, "not found": 2}
 

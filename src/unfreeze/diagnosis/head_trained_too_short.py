@@ -7,6 +7,7 @@ import numpy as np
 from unfreeze.diagnosis.curves import accuracy_error, level
 from unfreeze.diagnosis.evidence import Evidence
 from unfreeze.diagnosis.finding import Finding, cannot_tell
+from unfreeze.diagnosis.rates import rounded, times_below_usual, usual_rate
 from unfreeze.diagnosis.stopped_too_early import falling, longer
 from unfreeze.diagnosis.unfreezing_did_harm import split_at_unfreezing
 
@@ -19,12 +20,15 @@ WON, FEW_EPOCHS = 0.5, 2
 BEHIND = 0.05
 NOISE_FACTOR = 2.0
 USUAL_EPOCHS = 5
+# With a rate so many times less than usual more epochs alone don't help.
+BELOW_USUAL = 10.0
 THRESHOLDS: dict[str, float] = {
     "fall": FALL,
     "won": WON,
     "few_epochs": FEW_EPOCHS,
     "behind": BEHIND,
     "standard_errors": NOISE_FACTOR,
+    "below_usual": BELOW_USUAL,
 }
 
 
@@ -55,4 +59,7 @@ def head_trained_too_short(evidence: Evidence) -> Finding:
         return Finding(CODE, "not found", "note", f"{seen}: it was ready", measured, THRESHOLDS, epoch)
     explanation = f"{seen}; later it was {best:.1%}: what the head passed down to the unfrozen stages was still noise"
     remedy = longer(evidence, head, max(USUAL_EPOCHS, 3 * len(head)))
+    planned = evidence.planned(head)
+    if planned is not None and times_below_usual(evidence, head) >= BELOW_USUAL:
+        remedy["head_only.rate"] = rounded(usual_rate(planned))
     return Finding(CODE, "found", "warning", explanation, measured, THRESHOLDS, epoch, remedy)
