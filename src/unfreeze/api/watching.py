@@ -8,30 +8,25 @@ from unfreeze.diagnosis.finding import Finding
 from unfreeze.diagnosis.not_finite import not_finite
 from unfreeze.recipe.plan import Phase, Plan
 from unfreeze.training.history import EpochRecord
-from unfreeze.training.loop import Watcher
+from unfreeze.training.loop import PassingOn, Watcher
 
 
-class Diagnosing:
-    """Hands everything on to another watcher, and warns it where a phase goes wrong: once of each thing in each phase."""
+class Diagnosing(PassingOn):
+    """Warns another watcher where a phase goes wrong: once of each thing in each phase."""
 
     def __init__(self, watcher: Watcher, plan: Plan) -> None:
-        self._watcher, self._plan = watcher, plan
+        super().__init__(watcher)
+        self._plan = plan
         self._history: list[EpochRecord] = []
         self._phase = 0
         self._said: set[tuple[int, str]] = set()
 
     def phase_started(self, number: int, phase: Phase, steps_per_epoch: int) -> None:
         self._phase = number
-        self._watcher.phase_started(number, phase, steps_per_epoch)
-
-    def cache_filled(self, done: int, total: int, boundary: str) -> None:
-        self._watcher.cache_filled(done, total, boundary)
-
-    def step_done(self, pictures: int) -> None:
-        self._watcher.step_done(pictures)
+        super().phase_started(number, phase, steps_per_epoch)
 
     def epoch_done(self, record: EpochRecord) -> None:
-        self._watcher.epoch_done(record)
+        super().epoch_done(record)
         self._history.append(record)
         # What went wrong in earlier phases was said while they went on.
         evidence = evidence_of(self._plan, [one for one in self._history if one.phase == record.phase])
@@ -39,14 +34,11 @@ class Diagnosing:
             self._warn(check(evidence))
 
     def phase_ended(self, reason: str) -> None:
-        self._watcher.phase_ended(reason)
+        super().phase_ended(reason)
         self._warn(not_finite(evidence_of(self._plan, self._history, (*[""] * (self._phase - 1), reason))))
-
-    def warned(self, words: str) -> None:
-        self._watcher.warned(words)
 
     def _warn(self, finding: Finding) -> None:
         said = self._phase, finding.code
         if finding.is_found and finding.severity != "note" and said not in self._said:
             self._said.add(said)
-            self._watcher.warned(f"{finding.code}: {finding.explanation}")
+            self.warned(f"{finding.code}: {finding.explanation}")

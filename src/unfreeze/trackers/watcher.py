@@ -16,7 +16,7 @@ from unfreeze.recipe.plan import Phase, Plan
 from unfreeze.trackers.facts import epoch_numbers
 from unfreeze.trackers.tracker import Result, Status, Tracker
 from unfreeze.training.history import EpochRecord
-from unfreeze.training.loop import Watcher
+from unfreeze.training.loop import PassingOn, Watcher
 
 # Each is a module here, and an extra of the package.
 TRACKERS = ("tensorboard", "mlflow", "wandb")
@@ -54,7 +54,7 @@ def open_trackers(log: str | Sequence[str], folder: Path, plan: Plan, watcher: W
     return Trackers(load_trackers(log), folder, plan, watcher)
 
 
-class Trackers:
+class Trackers(PassingOn):
     """A watcher that tells another one and some trackers, and a context that closes them in the end.
 
     A tracker that fails is told nothing more, which a warning of this module's logger says once: what it lacks is in the run's
@@ -62,32 +62,21 @@ class Trackers:
     """
 
     def __init__(self, modules: dict[str, ModuleType], folder: Path, plan: Plan, watcher: Watcher) -> None:
-        self._watcher, self._epochs = watcher, 0
+        super().__init__(watcher)
+        self._epochs = 0
         self._status: Status = "failed"
         self._trackers: dict[str, Tracker] = {}
         for name, module in modules.items():
             self._attempt(name, partial(self._open, name, module, folder, plan))
 
     def phase_started(self, number: int, phase: Phase, steps_per_epoch: int) -> None:
-        self._watcher.phase_started(number, phase, steps_per_epoch)
+        super().phase_started(number, phase, steps_per_epoch)
         self._tell(lambda tracker: tracker.phase_started(number, phase, self._epochs + 1))
 
-    def cache_filled(self, done: int, total: int, boundary: str) -> None:
-        self._watcher.cache_filled(done, total, boundary)
-
-    def step_done(self, pictures: int) -> None:
-        self._watcher.step_done(pictures)
-
     def epoch_done(self, record: EpochRecord) -> None:
-        self._watcher.epoch_done(record)
+        super().epoch_done(record)
         self._epochs, numbers = record.epoch, epoch_numbers(record)
         self._tell(lambda tracker: tracker.epoch_done(record.epoch, numbers))
-
-    def phase_ended(self, reason: str) -> None:
-        self._watcher.phase_ended(reason)
-
-    def warned(self, words: str) -> None:
-        self._watcher.warned(words)
 
     def finished(self, result: Result) -> None:
         """Tells what the training came to."""

@@ -68,6 +68,31 @@ class Silent:
     def warned(self, words: str) -> None: ...
 
 
+class PassingOn:
+    """A watcher that tells another one everything: what such a watcher does itself, it adds."""
+
+    def __init__(self, watcher: Watcher) -> None:
+        self.watcher = watcher
+
+    def phase_started(self, number: int, phase: Phase, steps_per_epoch: int) -> None:
+        self.watcher.phase_started(number, phase, steps_per_epoch)
+
+    def cache_filled(self, done: int, total: int, boundary: str) -> None:
+        self.watcher.cache_filled(done, total, boundary)
+
+    def step_done(self, pictures: int) -> None:
+        self.watcher.step_done(pictures)
+
+    def epoch_done(self, record: EpochRecord) -> None:
+        self.watcher.epoch_done(record)
+
+    def phase_ended(self, reason: str) -> None:
+        self.watcher.phase_ended(reason)
+
+    def warned(self, words: str) -> None:
+        self.watcher.warned(words)
+
+
 @dataclass
 class Outcome:
     """What a training came to.
