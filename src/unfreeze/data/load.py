@@ -27,16 +27,30 @@ import grain  # noqa: E402
 _REPEATS_PER_EPOCH = 1_000_000
 
 
+class Mix(NamedTuple):
+    """What Mixup or CutMix put into the pictures of a batch.
+
+    Attributes:
+        labels: int64 [B], of the picture that was mixed in.
+        parts: float32 [B], in 0–1: how much of each picture is still its own, and so of the target.
+    """
+
+    labels: NDArray[np.int64]
+    parts: NDArray[np.float32]
+
+
 class Batch(NamedTuple):
     """Some pictures on their way to a backend.
 
     Attributes:
         images: uint8 [B, S, S, 3], RGB, 0–255, S the contract's side.
         labels: int64 [B], the network's output for each class.
+        mix: what was mixed in, or None.
     """
 
     images: NDArray[np.uint8]
     labels: NDArray[np.int64]
+    mix: Mix | None = None
 
 
 class View(NamedTuple):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field
+
 from unfreeze.recipe.network import Network
 from unfreeze.recipe.recipe import Augment, Head, Schedule, Section, Stopping, StrategyName, Watched
 
@@ -17,6 +19,7 @@ class PlannedOptimizer(Section):
     momentum: float
     weight_decay: float
     l2: float
+    l2_sp: float = 0.0
     clip_norm: float | None
 
 
@@ -27,6 +30,9 @@ class Phase(Section):
         name: what it does, in words.
         boundary: the first stage, or layer, that trains: all before it is the frozen prefix.
         rate: the learning rate at the start of the phase.
+        rate_factors: what each stage that trains multiplies it by; a stage that isn't named takes it as it is.
+        joining: stages that begin to train here while others go on; their rate rises to its own from near zero over
+            `joining_epochs`.
         batchnorm: whether the statistics of BatchNorm layers in the trainable stages stay or follow the batches.
         trainable_parameters, frozen_parameters: how many numbers train and how many stay as they are.
     """
@@ -41,6 +47,9 @@ class Phase(Section):
     batchnorm: Literal["frozen", "update"]
     trainable_parameters: int
     frozen_parameters: int
+    rate_factors: dict[str, float] = Field(default_factory=dict)
+    joining: tuple[str, ...] = ()
+    joining_epochs: float = 0.0
 
 
 class PhaseCache(Section):
@@ -109,7 +118,8 @@ class Plan(Section):
         logit_offsets: what is added to each class's logit in training, and not in predictions; or None.
         repeats: how often a picture of each class comes in an epoch, on the mean; None without oversampling.
         pictures_per_epoch: how many pictures one training epoch shows, repeats counted.
-        steps_per_epoch: batches in a training epoch.
+        accumulate: batches in a step.
+        steps_per_epoch: steps in a training epoch.
         cache: for each phase, what it takes from the activation cache.
         environment: versions of what takes part, and the machine in words.
         remarks: what a reader should know before it starts, for example that the weights are random.
@@ -126,6 +136,8 @@ class Plan(Section):
     augment: Augment
     watch: Watched
     label_smoothing: float
+    stochastic_depth: float = 0.0
+    ema: float | None = None
     calibrate: bool = False  # plans of older runs don't say: their probabilities are the network's own
     class_weights: dict[str, float] | None
     focal_gamma: float = 0.0
@@ -133,6 +145,7 @@ class Plan(Section):
     oversample: bool
     repeats: dict[str, float] | None = None
     pictures_per_epoch: int
+    accumulate: int = 1
     steps_per_epoch: int
     phases: tuple[Phase, ...]
     cache: tuple[PhaseCache, ...] = ()

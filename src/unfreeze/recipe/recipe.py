@@ -8,10 +8,11 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from unfreeze.recipe.grouping import read_grouping
 
-StrategyName = Literal["feature-extraction", "fine-tune-top", "full", "gradual"]
+StrategyName = Literal["feature-extraction", "fine-tune-top", "full", "gradual", "auto"]
 ClassWeights = Literal["none", "balanced", "inverse-sqrt", "effective"]
 Watched = Literal["val_loss", "val_accuracy", "val_balanced_accuracy", "val_macro_f1"]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
+Rate = Annotated[float, Field(gt=0)]
 
 
 class Section(BaseModel):
@@ -69,12 +70,15 @@ class Input(Section):
 
     Attributes:
         side_px: height and width of the input; `auto` is what the checkpoint was made for.
-        batch_size: pictures per step; `auto` is 32, or fewer where the training set is small.
+        batch_size: pictures computed together; `auto` is 32, or fewer where the training set is small.
+        accumulate: batches whose gradients make one step, which is then the step of one batch so many times as large, but for
+            BatchNorm statistics that follow the batches.
         loader_threads: threads that decode; `auto` is one per processor core, at most 16.
     """
 
     side_px: Annotated[int, Field(ge=8, le=4096)] | Literal["auto"] = "auto"
     batch_size: Annotated[int, Field(ge=2, le=65536)] | Literal["auto"] = "auto"
+    accumulate: Annotated[int, Field(ge=1, le=65536)] = 1
     loader_threads: Annotated[int, Field(ge=1, le=256)] | Literal["auto"] = "auto"
 
 
@@ -87,6 +91,13 @@ class Augment(Section):
         flip: mirror left to right, half of the time.
         rotation_degrees: rotate by up to this angle either way; 0 turns it off.
         jitter: brightness, contrast and colour scaled by a factor in 1 ± jitter; 0 turns it off.
+        trivial: TrivialAugment (Müller & Hutter 2021): after the changes above one more, drawn anew for each view from a fixed
+            list, at a random strength.
+        erasing: the part of the views in which a random rectangle is erased (Zhong et al. 2020), in [0, 1].
+        mixup: each view is blended with a view of another picture, in parts drawn from Beta(mixup, mixup), and so is the
+            target (Zhang et al. 2018); 0 turns it off, 0.2 is usual.
+        cutmix: a rectangle of each view is another picture's, its area drawn from Beta(cutmix, cutmix), and the target is in
+            proportion (Yun et al. 2019); 0 turns it off, 1 is usual. With both, each view takes one of them, half and half.
         views: how many random views of a picture there are: epochs take them in turn, and the activation cache keeps them.
             None draws a new one in every epoch; `auto` is half as many as epochs, at least 8.
         seed: fixes the views, apart from the recipe's `seed`, so that runs of different seeds share what is cached.
@@ -96,6 +107,10 @@ class Augment(Section):
     flip: bool = True
     rotation_degrees: Annotated[float, Field(ge=0, le=180)] = 10.0
     jitter: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    trivial: bool = False
+    erasing: Annotated[float, Field(ge=0, le=1)] = 0.0
+    mixup: Annotated[float, Field(ge=0, le=10)] = 0.0
+    cutmix: Annotated[float, Field(ge=0, le=10)] = 0.0
     views: Annotated[int, Field(ge=1)] | Literal["auto"] | None = "auto"
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
 
@@ -113,21 +128,33 @@ class Head(Section):
 
 
 class Schedule(Section):
-    """How the rate changes within a phase.
+    """How the rate changes within a phase; see `training.schedules`.
 
     Attributes:
-        name: `constant`; `step` multiplies by `factor` every `step_epochs`; `cosine` falls to `floor` × rate at the end of
-            the phase; `plateau` multiplies by `factor` when the watched value has not improved for `patience_epochs`.
+        name: `constant`; `step` multiplies by `factor` every `step_epochs`; `multi-step` multiplies by `factor` at each of
+            `milestones`; `exponential` multiplies by `factor` in every epoch, smoothly; `cosine` falls to `floor` × rate at the
+            end of the phase; `cosine-restarts` falls so within `restart_epochs` and starts again, each time for
+            `restart_growth` times as long; `one-cycle` rises from rate / `start_divisor` to the rate within the first `rise` of
+            the phase and falls to rate / (`start_divisor` × `end_divisor`) in the rest; `plateau` multiplies by `factor` when
+            the watched value has not improved for `patience_epochs`.
         warmup_epochs: the rate rises linearly from near zero over this many epochs, before any of them.
-        floor: the lowest rate, as a part of the phase's rate (for `cosine` and `plateau`).
+        floor: the lowest rate, as a part of the phase's rate (for `cosine`, `cosine-restarts` and `plateau`).
     """
 
-    name: Literal["constant", "step", "cosine", "plateau"] = "cosine"
+    name: Literal[
+        "constant", "step", "multi-step", "exponential", "cosine", "cosine-restarts", "one-cycle", "plateau"
+    ] = "cosine"  # fmt: skip
     warmup_epochs: Annotated[float, Field(ge=0)] = 0.5
     step_epochs: Annotated[int, Field(ge=1)] = 5
+    milestones: tuple[Annotated[int, Field(ge=1)], ...] = ()
     factor: Annotated[float, Field(gt=0, lt=1)] = 0.1
     patience_epochs: Annotated[int, Field(ge=1)] = 2
     floor: Fraction = 0.0
+    restart_epochs: Annotated[int, Field(ge=1)] = 5
+    restart_growth: Annotated[int, Field(ge=1)] = 1
+    rise: Annotated[float, Field(gt=0, lt=1)] = 0.3
+    start_divisor: Annotated[float, Field(ge=1)] = 25.0
+    end_divisor: Annotated[float, Field(ge=1)] = 1e4
 
 
 class Stopping(Section):
@@ -152,15 +179,18 @@ class Optimizer(Section):
             0.02 with `adamw` and 0 with the others.
         l2: adds `l2 / 2 · ‖w‖²` to the loss, so `l2 · w` to the gradient; for `adam` and `sgd`. Keras writes the same
             penalty as `regularizers.L2(l2 / 2)`.
+        l2_sp: pulls the base's weights towards their pretrained values instead of towards 0, which the decay above is for the
+            head then (L2-SP, Li et al. 2018): `l2_sp · (w - w₀)` joins the gradient, with `adamw` the decoupled decay.
         clip_norm: gradients are scaled down to this norm; None turns it off.
 
-    Neither decay touches biases and normalisation layers.
+    No decay touches biases and normalisation layers.
     """
 
     name: Literal["adamw", "adam", "sgd"] = "adamw"
     momentum: Fraction = 0.9
     weight_decay: Annotated[float, Field(ge=0)] | Literal["auto"] = "auto"
     l2: Annotated[float, Field(ge=0)] = 0.0
+    l2_sp: Annotated[float, Field(ge=0)] = 0.0
     clip_norm: Annotated[float, Field(gt=0)] | None = 1.0
 
     @model_validator(mode="after")
@@ -175,10 +205,14 @@ class Optimizer(Section):
 
 
 class PhaseSettings(Section):
-    """How long and how fast one kind of phase trains. `rate` is the learning rate at the start, per step."""
+    """How long and how fast one kind of phase trains.
+
+    `rate` is the learning rate at the start, per step; `auto` is found by a range test before training, see
+    `training.range_test`.
+    """
 
     epochs: Annotated[int, Field(ge=1, le=100_000)]
-    rate: Annotated[float, Field(gt=0)]
+    rate: Rate | Literal["auto"]
     optimizer: Optimizer = Optimizer()
     schedule: Schedule = Schedule()
     stopping: Stopping = Stopping()
@@ -196,23 +230,28 @@ class HeadOnly(PhaseSettings):
     """The phase with the whole base frozen."""
 
     epochs: Annotated[int, Field(ge=1, le=100_000)] = 5
-    rate: Annotated[float, Field(gt=0)] = 3e-3
+    rate: Rate | Literal["auto"] = 3e-3
 
 
 class Unfrozen(PhaseSettings):
     """The phase, or each of the phases, in which stages of the base train."""
 
     epochs: Annotated[int, Field(ge=1, le=100_000)] = 10
-    rate: Annotated[float, Field(gt=0)] = 5e-4
+    rate: Rate | Literal["auto"] = 5e-4
 
 
 class Unfreeze(Section):
     """How much of the base trains.
 
     Attributes:
-        stages: `fine-tune-top` trains the last so many stages; `gradual` goes down to there, one at a time.
+        stages: `fine-tune-top` trains the last so many stages; `gradual` goes down to there, one at a time, and `auto` no
+            further.
         layers: `fine-tune-top` trains the last so many convolutions and dense layers instead.
-        rate_factor: `gradual` multiplies the rate by this at each step down.
+        when: `gradual` goes a step down when validation has `stall`ed, by the stopping rule of `unfrozen`, or after all its
+            `epochs`, whatever validation says.
+        rate_factor: `gradual` and `auto` multiply the rate by this at each step down.
+        stage_rate_factor: each stage has the rate of the one above it times this (discriminative rates, Howard & Ruder 2018);
+            1 gives all the same.
         batchnorm: `frozen` keeps the statistics of BatchNorm layers in unfrozen stages as pretrained, while their scale and
             shift train; `update` lets the statistics follow the batches; `auto` is `frozen`, or `update` where the weights
             are random and there are no statistics to keep. Measured in docs/decisions/0004-defaults.md.
@@ -220,7 +259,9 @@ class Unfreeze(Section):
 
     stages: Annotated[int, Field(ge=1)] | None = None
     layers: Annotated[int, Field(ge=1)] | None = None
+    when: Literal["stall", "epochs"] = "stall"
     rate_factor: Annotated[float, Field(gt=0, le=1)] = 0.5
+    stage_rate_factor: Annotated[float, Field(gt=0, le=1)] = 1.0
     batchnorm: Literal["frozen", "update", "auto"] = "auto"
 
     @model_validator(mode="after")
@@ -315,9 +356,15 @@ class Recipe(Section):
         weights: `pretrained`; `pretrained-or-random`, which goes on with random weights, and says so, where the pretrained
             ones can't be had; `none` for random weights; or the path of a weights file.
         strategy: which phases are made of it all.
+        budget: of `auto`: the most that its steps may take, as time (`90s`, `20m`, `1.5h`) or as a multiple of the time of
+            feature extraction (`5x`); None sets no limit.
         watch: the validation value that decides about early stopping, reductions on plateau and the best epoch: `val_loss`,
             `val_accuracy`, `val_balanced_accuracy` (the mean recall of all classes) or `val_macro_f1`.
         label_smoothing: the part of the target that is spread over all classes, in [0, 1).
+        stochastic_depth: the part of the pictures for which the last residual block that trains is left out in a training step,
+            falling linearly to none at the first block (Huang et al. 2016), in [0, 1); for families that have it.
+        ema: the decay of a running mean of the weights, for example 0.999: it is what is scored, kept and exported then. None
+            takes the weights themselves.
         calibrate: after training, a temperature is fitted on the validation pictures, so that probabilities are what they say;
             see `training.calibration`. No class changes by it.
         explain: after training, what the model looked at is computed for the pictures that the report shows large.
@@ -329,11 +376,14 @@ class Recipe(Section):
     model: str = "efficientnet_lite0"
     weights: str = "pretrained"
     strategy: StrategyName = "fine-tune-top"
+    budget: Annotated[str, Field(pattern=r"^\d+(\.\d+)?[smhx]$")] | None = None
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     watch: Watched = "val_loss"
     label_smoothing: Fraction = 0.1
+    stochastic_depth: Fraction = 0.0
+    ema: Annotated[float, Field(gt=0, lt=1)] | None = None
     calibrate: bool = True
     explain: bool = True
     data: Data = Data()
@@ -348,6 +398,12 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _gradual_goes_by_stages(self) -> Recipe:
-        if self.strategy == "gradual" and self.unfreeze.layers is not None:
-            raise ValueError("unfreeze.layers: gradual unfreezing goes stage by stage: give unfreeze.stages instead")
+        if self.strategy in ("gradual", "auto") and self.unfreeze.layers is not None:
+            raise ValueError(f"unfreeze.layers: {self.strategy} unfreezes stage by stage: give unfreeze.stages instead")
+        return self
+
+    @model_validator(mode="after")
+    def _budget_of_a_search(self) -> Recipe:
+        if self.budget is not None and self.strategy != "auto":
+            raise ValueError(f"budget: {self.budget} is for strategy: auto, {self.strategy} has no steps to leave out")
         return self

@@ -16,7 +16,7 @@ DEFAULT_WEIGHT_DECAY = 0.02
 
 
 def make_phases(network: Network, recipe: Recipe) -> tuple[Phase, ...]:
-    """The phases of the recipe's strategy for this network.
+    """The phases of the recipe's strategy for this network. Rates that the recipe leaves open (`auto`) are given before.
 
     Raises:
         RecipeError: the network has fewer stages or layers than the recipe wants to unfreeze.
@@ -31,8 +31,10 @@ def unused_keys(network: Network, recipe: Recipe) -> set[str]:
         unused = {"unfrozen", "unfreeze.stages", "unfreeze.layers", "unfreeze.rate_factor", "unfreeze.batchnorm"}
     if recipe.strategy == "full":
         unused = {"unfreeze.stages", "unfreeze.layers"} | (set() if network.pretrained else {"head_only"})
-    if recipe.strategy != "gradual":
+    if recipe.strategy not in ("gradual", "auto"):
         unused |= {"unfreeze.rate_factor"}
+    if recipe.strategy != "gradual":
+        unused |= {"unfreeze.when"}
     given = recipe.model_fields_set | {f"unfreeze.{name}" for name in recipe.unfreeze.model_fields_set}
     return unused & given
 
@@ -72,9 +74,15 @@ def gradual(network: Network, recipe: Recipe) -> tuple[Phase, ...]:
     network.boundary_of_last_stages(stages)  # where they are too many, the error names what was asked for
     for count in range(1, stages + 1):
         boundary = network.boundary_of_last_stages(count)
-        rate = recipe.unfrozen.rate * recipe.unfreeze.rate_factor ** (count - 1)
+        rate = _given(recipe.unfrozen) * recipe.unfreeze.rate_factor ** (count - 1)
         steps.append(_phase(f"down to {boundary}", network, boundary, recipe, rate))
     return (*feature_extraction(network, recipe), *steps)
+
+
+def auto(network: Network, recipe: Recipe) -> tuple[Phase, ...]:
+    """As `gradual`, down to the stem: the steps that may be taken. Which of them are, `training.search` decides on the way."""
+    stages = recipe.unfreeze.stages or len(network.stages) - 1
+    return gradual(network, recipe.model_copy(update={"unfreeze": recipe.unfreeze.model_copy(update={"stages": stages})}))
 
 
 STRATEGIES: dict[str, Callable[[Network, Recipe], tuple[Phase, ...]]] = {
@@ -82,6 +90,7 @@ STRATEGIES: dict[str, Callable[[Network, Recipe], tuple[Phase, ...]]] = {
     "fine-tune-top": fine_tune_top,
     "full": full,
     "gradual": gradual,
+    "auto": auto,
 }
 
 
@@ -100,7 +109,7 @@ def _phase(name: str, network: Network, boundary: str, recipe: Recipe, rate: flo
         name=name,
         boundary=boundary,
         epochs=settings.epochs,
-        rate=settings.rate if rate is None else rate,
+        rate=_given(settings) if rate is None else rate,
         optimizer=_planned(settings.optimizer),
         schedule=settings.schedule,
         stopping=settings.stopping,
@@ -108,6 +117,12 @@ def _phase(name: str, network: Network, boundary: str, recipe: Recipe, rate: flo
         trainable_parameters=sum(layer.parameters for layer in trainable),
         frozen_parameters=sum(layer.parameters for layer in frozen),
     )
+
+
+def _given(settings: PhaseSettings) -> float:
+    if settings.rate == "auto":
+        raise RuntimeError("rates are found before phases are made")
+    return settings.rate
 
 
 def _batchnorm(network: Network, recipe: Recipe) -> Literal["frozen", "update"]:

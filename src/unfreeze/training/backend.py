@@ -24,7 +24,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from unfreeze.data.load import Batch
+from unfreeze.data.load import Batch, Mix
 from unfreeze.recipe.network import Network
 from unfreeze.recipe.plan import Phase, Precision
 from unfreeze.training.arrivals import Arrival
@@ -41,11 +41,13 @@ class Encoded(NamedTuple):
             bfloat16 as its bits in uint16.
         labels: int64 [B], as in `Batch`.
         boundary: the first stage or layer that they haven't gone through.
+        mix: what was mixed into the pictures, as in `Batch`, or None.
     """
 
     activations: tuple[NDArray[Any], ...]
     labels: NDArray[np.int64]
     boundary: str
+    mix: Mix | None = None
 
 
 # In the focal loss 1 - p is taken to be at least this: a power below 1 has no finite gradient at 0.

@@ -57,6 +57,8 @@ def make_plan(recipe: Recipe, dataset: Dataset, backend: Backend) -> Plan:
         augment=_with_views(recipe.augment, sum(phase.epochs for phase in phases)),
         watch=recipe.watch,
         label_smoothing=recipe.label_smoothing,
+        stochastic_depth=recipe.stochastic_depth,
+        ema=recipe.ema,
         calibrate=recipe.calibrate,
         class_weights=class_weights(counts["train"], recipe.imbalance),
         focal_gamma=recipe.imbalance.gamma if recipe.imbalance.loss == "focal" else 0.0,
@@ -64,7 +66,8 @@ def make_plan(recipe: Recipe, dataset: Dataset, backend: Backend) -> Plan:
         oversample=recipe.imbalance.oversample,
         repeats=repeats(counts["train"]) if recipe.imbalance.oversample else None,
         pictures_per_epoch=pictures,
-        steps_per_epoch=_steps(pictures, batch_size),
+        accumulate=recipe.input.accumulate,
+        steps_per_epoch=math.ceil(_batches(pictures, batch_size) / recipe.input.accumulate),
         phases=phases,
         environment=_environment() | backend.environment,
         remarks=_remarks(network, recipe),
@@ -95,10 +98,10 @@ def _with_views(asked: Augment, epochs: int) -> Augment:
     return asked.model_copy(update={"views": max(_FEWEST_VIEWS, math.ceil(epochs / 2))})
 
 
-def _steps(pictures: int, batch_size: int) -> int:
+def _batches(pictures: int, batch_size: int) -> int:
     """Batches in an epoch; a last batch of one picture is left out by the loader."""
-    steps = math.ceil(pictures / batch_size)
-    return steps - 1 if steps > 1 and pictures % batch_size == 1 else steps
+    batches = math.ceil(pictures / batch_size)
+    return batches - 1 if batches > 1 and pictures % batch_size == 1 else batches
 
 
 def _loader_threads(asked: Input) -> int:
