@@ -19,8 +19,10 @@ ROOT = Path(__file__).parents[1]
 COMMANDS = (
     "inspect",
     "check-inputs",
+    "find-lr",
     "plan",
     "train",
+    "tune",
     "diagnose",
     "improve",
     "evaluate",

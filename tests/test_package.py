@@ -11,7 +11,7 @@ import unfreeze
 
 PUBLIC = {
     "UnfreezeError", "abstention", "check_inputs", "clear_cache", "compare", "convert", "describe_model", "diagnose",
-    "evaluate", "improve", "inspect", "list_cache", "models", "open_run", "plan", "predict", "read_table", "train",
+    "evaluate", "improve", "inspect", "list_cache", "models", "open_run", "plan", "predict", "read_table", "train", "tune",
     "write_report",
 }  # fmt: skip
 FRAMEWORKS = ("torch", "torchvision", "timm", "tensorflow", "keras", "keras_hub", "triton", "jax")
@@ -75,7 +75,7 @@ def test_a_command_ends_at_once_with_its_status_and_all_it_printed(does: str, st
 
 
 def test_the_core_loads_no_framework() -> None:
-    code = "import unfreeze.api, unfreeze.cli.show, unfreeze.cli.watch, unfreeze.torch, unfreeze.tensorflow"
+    code = "import unfreeze.api, unfreeze.cli.show, unfreeze.cli.watch, unfreeze.torch, unfreeze.keras"
     assert modules_after(code).isdisjoint(FRAMEWORKS)
 
 

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
         convert,
         describe_model,
         diagnose,
+        draw_plan,
         evaluate,
+        find_rate,
         improve,
         inspect,
         models,
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
         predict,
         read_table,
         train,
+        tune,
         write_report,
     )
     from unfreeze.errors import UnfreezeError
@@ -46,7 +49,9 @@ __all__ = [
     "convert",
     "describe_model",
     "diagnose",
+    "draw_plan",
     "evaluate",
+    "find_rate",
     "improve",
     "inspect",
     "list_cache",
@@ -56,6 +61,7 @@ __all__ = [
     "predict",
     "read_table",
     "train",
+    "tune",
     "write_report",
 ]
 
@@ -66,7 +72,7 @@ def __getattr__(name: str) -> Any:
         from unfreeze.errors import UnfreezeError
 
         return UnfreezeError
-    if name in ("tensorflow", "torch"):  # what there is for a model of one's own
+    if name in ("keras", "torch"):  # what there is for a model of one's own
         return importlib.import_module(f"unfreeze.{name}")
     if name in __all__:
         from unfreeze import api

@@ -150,11 +150,11 @@ def test_the_network_is_given_no_larger_batches_than_the_loader_gives() -> None:
 def test_looking_changes_nothing_in_keras(in_torch: InTorch, batches: list[NDArray[np.float32]]) -> None:
     model = InKeras(in_torch)
     before = [weight.numpy().copy() for weight in model.weights]
-    unfreeze.tensorflow.check_inputs(model, [(batches[0], None)])
+    unfreeze.keras.check_inputs(model, [(batches[0], None)])
     assert all(np.array_equal(one, weight.numpy()) for one, weight in zip(before, model.weights, strict=True))
     assert "call" not in vars(model.norm)
     own = model.norm.call = lambda values, training=False: values
-    unfreeze.tensorflow.check_inputs(model, [(batches[0], None)])
+    unfreeze.keras.check_inputs(model, [(batches[0], None)])
     assert vars(model.norm)["call"] is own
 
 
@@ -212,7 +212,7 @@ def test_axes_in_the_other_order_are_named(in_torch: InTorch) -> None:
     last, first = np.zeros((4, 8, 8, 3), np.float32), np.zeros((4, 3, 8, 8), np.float32)
     found = unfreeze.torch.check_inputs(in_torch, [last])
     assert (found.details["mistake"], "4 × 8 × 8 × 3" in found.explanation) == ("layout", True)
-    assert unfreeze.tensorflow.check_inputs(InKeras(in_torch), [first]).details["mistake"] == "layout"
+    assert unfreeze.keras.check_inputs(InKeras(in_torch), [first]).details["mistake"] == "layout"
 
 
 @pytest.mark.parametrize(
@@ -256,7 +256,7 @@ def test_what_is_no_model_or_fails_is_refused(in_torch: InTorch) -> None:
     with pytest.raises(ModelError, match="4 × 3 × 8 × 8: only 32 pixels"):
         unfreeze.torch.check_inputs(nn.Sequential(_OnlySide32()), [np.random.rand(4, 3, 8, 8)])
     with pytest.raises(ModelError, match=r"a keras.Model is needed"):
-        unfreeze.tensorflow.check_inputs(in_torch, [])
+        unfreeze.keras.check_inputs(in_torch, [])
 
 
 def _loader(values: NDArray[Any]) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:

@@ -14,6 +14,7 @@ import tensorflow as tf
 import torch
 from torch import nn
 
+from support.rates import everywhere
 from unfreeze.backends.tensorflow import load_model, open_network
 from unfreeze.backends.tensorflow.backend import TensorFlowBackend
 from unfreeze.backends.tensorflow.batchnorm import MovingVariances
@@ -21,7 +22,7 @@ from unfreeze.backends.tensorflow.folding import Folded
 from unfreeze.backends.tensorflow.freezing import freeze, split
 from unfreeze.backends.tensorflow.head import add_head
 from unfreeze.backends.tensorflow.optimizers import PhaseOptimizer
-from unfreeze.backends.torch.optimizers import make_optimizer, set_rate
+from unfreeze.backends.torch.optimizers import PhaseOptimizer as TorchOptimizer
 from unfreeze.data.load import Batch
 from unfreeze.errors import RecipeError, RunError
 from unfreeze.recipe.plan import Phase, PlannedOptimizer
@@ -39,6 +40,9 @@ SETTINGS = {
     "adam with L2": {"name": "adam", "l2": 0.3},
     "adamw": {"name": "adamw"},
     "adamw with decay": {"name": "adamw", "weight_decay": 0.3, "clip_norm": 1.0},
+    "sgd with L2-SP and clipping": {"name": "sgd", "l2": 0.3, "l2_sp": 0.5, "clip_norm": 0.5},
+    "adam with L2-SP": {"name": "adam", "l2_sp": 0.5},
+    "adamw with L2-SP": {"name": "adamw", "weight_decay": 0.3, "l2_sp": 0.5},
 }
 
 
@@ -62,13 +66,11 @@ def in_torch(settings: PlannedOptimizer) -> tuple[np.ndarray, np.ndarray]:
     with torch.no_grad():
         layer.weight.copy_(torch.from_numpy(kernel.T.copy()))
         layer.bias.copy_(torch.from_numpy(bias))
-    optimizer = make_optimizer(layer, settings, RATES[0])
+    optimizer = TorchOptimizer(settings, {"stem": [layer.weight], "head": [layer.bias]})
     for rate, (to_kernel, to_bias) in zip(RATES, gradients(), strict=True):
-        set_rate(optimizer, rate)
+        optimizer.set_rates({"stem": rate, "head": 0.3 * rate})
         layer.weight.grad, layer.bias.grad = torch.from_numpy(to_kernel.T.copy()), torch.from_numpy(to_bias.copy())
-        if settings.clip_norm is not None:
-            nn.utils.clip_grad_norm_(layer.parameters(), settings.clip_norm)
-        optimizer.step()
+        optimizer.apply()
     return layer.weight.detach().numpy().T, layer.bias.detach().numpy()
 
 
@@ -77,31 +79,39 @@ def variables() -> list[Any]:
     return [keras.Variable(kernel, name="kernel"), keras.Variable(bias, name="bias")]
 
 
+def staged(members: list[Any]) -> dict[str, list[Any]]:
+    """The kernel in a stage below the head, the bias in the head."""
+    return {"stem": members[:1], "head": members[1:]}
+
+
+ALIKE = {"stem": 0.1, "head": 0.1}
+
+
 @pytest.mark.parametrize("name", SETTINGS)
 def test_optimisers_take_the_steps_of_pytorch(name: str) -> None:
     settings = planned(**SETTINGS[name])
     kernel, bias = variables()
-    optimizer = PhaseOptimizer(settings, [kernel, bias])
+    optimizer = PhaseOptimizer(settings, {"stem": [kernel], "head": [bias]})
     for rate, (to_kernel, to_bias) in zip(RATES, gradients(), strict=True):
-        optimizer.set_rate(rate)
+        optimizer.set_rates({"stem": rate, "head": 0.3 * rate})
         optimizer.apply([tf.constant(to_kernel), tf.constant(to_bias)])
     expected = in_torch(settings)
     np.testing.assert_allclose(kernel.numpy(), expected[0], atol=1e-5)
     np.testing.assert_allclose(bias.numpy(), expected[1], atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["sgd", "adam", "adamw with decay"])
+@pytest.mark.parametrize("name", ["sgd", "adam", "adamw with decay", "adamw with L2-SP"])
 def test_moments_survive_a_phase_by_name(name: str) -> None:
     settings = planned(**SETTINGS[name])
     whole, parted = variables(), variables()
     steps = gradients(4)
-    one = PhaseOptimizer(settings, whole)
-    other = PhaseOptimizer(settings, parted)
+    one = PhaseOptimizer(settings, staged(whole))
+    other = PhaseOptimizer(settings, staged(parted))
     for number, (to_kernel, to_bias) in enumerate(steps):
         if number == 2:
-            other = PhaseOptimizer(settings, parted, other)
+            other = PhaseOptimizer(settings, staged(parted), other)
         for optimizer in (one, other):
-            optimizer.set_rate(0.1)
+            optimizer.set_rates(ALIKE)
             optimizer.apply([tf.constant(to_kernel), tf.constant(to_bias)])
     for a, b in zip(whole, parted, strict=True):
         assert a.numpy().tobytes() == b.numpy().tobytes()
@@ -109,24 +119,24 @@ def test_moments_survive_a_phase_by_name(name: str) -> None:
 
 def test_momentum_can_be_switched_on_in_a_later_phase() -> None:
     members = variables()
-    without = PhaseOptimizer(planned(name="sgd", momentum=0.0), members)
-    without.set_rate(0.1)
+    without = PhaseOptimizer(planned(name="sgd", momentum=0.0), staged(members))
+    without.set_rates(ALIKE)
     without.apply([tf.constant(gradient) for gradient in gradients()[0]])
     before = members[0].numpy()
-    optimizer = PhaseOptimizer(planned(name="sgd"), members, without)
-    optimizer.set_rate(0.1)
+    optimizer = PhaseOptimizer(planned(name="sgd"), staged(members), without)
+    optimizer.set_rates(ALIKE)
     optimizer.apply([tf.constant(gradient) for gradient in gradients()[1]])
     np.testing.assert_allclose(members[0].numpy(), before - 0.1 * gradients()[1][0], atol=1e-6)
 
 
 def test_another_kind_of_optimiser_starts_afresh() -> None:
     ours, fresh = variables(), variables()
-    first = PhaseOptimizer(planned(name="sgd"), ours)
-    first.set_rate(0.0)
+    first = PhaseOptimizer(planned(name="sgd"), staged(ours))
+    first.set_rates({"stem": 0.0, "head": 0.0})
     first.apply([tf.constant(gradient) for gradient in gradients()[0]])
     for members, before in ((ours, first), (fresh, None)):
-        optimizer = PhaseOptimizer(planned(name="adam"), members, before)
-        optimizer.set_rate(0.1)
+        optimizer = PhaseOptimizer(planned(name="adam"), staged(members), before)
+        optimizer.set_rates(ALIKE)
         optimizer.apply([tf.constant(gradient) for gradient in gradients()[1]])
     assert ours[0].numpy().tobytes() == fresh[0].numpy().tobytes()
 
@@ -134,12 +144,12 @@ def test_another_kind_of_optimiser_starts_afresh() -> None:
 def test_a_variable_that_joins_counts_its_own_steps() -> None:
     kernel, bias = variables()
     settings = planned(name="adam")
-    head = PhaseOptimizer(settings, [bias])
+    head = PhaseOptimizer(settings, {"head": [bias]})
     for _, to_bias in gradients():
-        head.set_rate(0.1)
+        head.set_rates(ALIKE)
         head.apply([tf.constant(to_bias)])
     before = kernel.numpy()
-    both = PhaseOptimizer(settings, [kernel, bias], head)
+    both = PhaseOptimizer(settings, staged([kernel, bias]), head)
     both.set_rate(0.1)
     both.apply([tf.constant(gradient) for gradient in gradients()[0]])
     # Adam's first step is as long as the rate.
@@ -213,7 +223,7 @@ def test_one_trace_a_phase_for_training_and_one_for_predictions(monkeypatch: pyt
     for phase in phases:
         backend.start_phase(phase, LossSettings())
         for size in (4, 3):
-            backend.train_epoch(batches(size=size), lambda _: 1e-3, lambda _: None)
+            backend.train_epoch(batches(size=size), everywhere(1e-3), lambda _: None)
             backend.predict(batches(size=size))
     assert len(traces) == 2 * len(phases)
 
@@ -239,7 +249,7 @@ def test_dense_layers_compute_in_bfloat16_and_depthwise_ones_that_train_in_float
     assert {seen[path] for path in dense} == {"bfloat16"}
     assert {seen[layer.path] for layer in trainable if layer.path not in dense} == {"float32"}
     seen.clear()
-    backend.train_epoch(batches(), lambda _: 1e-3, lambda _: None)  # which traces the frozen part
+    backend.train_epoch(batches(), everywhere(1e-3), lambda _: None)  # which traces the frozen part
     frozen = {layer.path for layer in backend.network.split(phases[-1].boundary)[0]}
     assert {seen[path] for path in frozen if path in seen} == {"bfloat16"}
     assert all(weight.dtype == "float32" for weight in backend._model.weights)
@@ -265,7 +275,7 @@ def test_a_network_of_keras_applications_keeps_its_frozen_bytes_and_predicts_the
     before = backend.snapshot()
     for phase in phases:
         backend.start_phase(phase, LossSettings())
-        backend.train_epoch(batches(), lambda _: 1e-3, lambda _: None)
+        backend.train_epoch(batches(), everywhere(1e-3), lambda _: None)
     after = backend.snapshot()
     frozen = {layer.path for layer in backend.network.split(phases[-1].boundary)[0]}
     moved = {name.rpartition(".")[0] for name in before if before[name].tobytes() != after[name].tobytes()}

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from support.rates import everywhere
 from unfreeze.backends.torch import open_network
 from unfreeze.backends.torch.backend import TorchBackend
 from unfreeze.backends.torch.networks import TESTED, describe_network
@@ -86,7 +87,7 @@ def test_frozen_means_frozen_over_a_whole_run(model: str) -> None:
         before = backend.snapshot()
         backend.start_phase(phase, LossSettings())
         for _ in range(2):
-            backend.train_epoch([batch()], lambda _: 1e-2, lambda _: None)
+            backend.train_epoch([batch()], everywhere(1e-2), lambda _: None)
         after = backend.snapshot()
         for name, tensor in before.items():
             path = name.rpartition(".")[0].removeprefix("base.")
@@ -105,7 +106,7 @@ def test_statistics_of_unfrozen_stages_stay_while_scale_and_shift_train(model: s
     give_norms_real_statistics(backend)
     before = backend.snapshot()
     backend.start_phase(phases[-1], LossSettings())
-    backend.train_epoch([batch()], lambda _: 1e-2, lambda _: None)
+    backend.train_epoch([batch()], everywhere(1e-2), lambda _: None)
     after = backend.snapshot()
     changed = {name.rpartition(".")[2] for name in before if not torch.equal(before[name], after[name])}
     assert changed == {"weight", "bias"}
@@ -128,7 +129,7 @@ def test_the_last_layers_can_be_unfrozen(layers: int) -> None:
     assert trainable == {*counted[-layers:], "new_head.output"}
     backend.start_phase(phases[-1], LossSettings())
     before = backend.snapshot()
-    backend.train_epoch([batch()], lambda _: 1e-2, lambda _: None)
+    backend.train_epoch([batch()], everywhere(1e-2), lambda _: None)
     changed = {name for name, tensor in backend.snapshot().items() if not torch.equal(tensor, before[name])}
     assert {name for name in changed if name.endswith("conv1.weight") or name.endswith("conv2.weight")} == {
         f"base.{path}.weight" for path in counted[-layers:] if "conv" in path

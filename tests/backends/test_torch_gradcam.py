@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from support.rates import everywhere
 from unfreeze.backends.torch import open_network
 from unfreeze.backends.torch.backend import TorchBackend
 from unfreeze.backends.torch.prefix import normalised, to_device
@@ -58,7 +59,7 @@ def test_nothing_is_left_behind() -> None:
         modules = [(module.training, len(module._forward_hooks)) for module in backend._model.modules()]
         return [*modules, *((parameter.requires_grad, parameter.grad) for parameter in backend._model.parameters())]
 
-    backend.train_epoch([batch], lambda _: 0.0, lambda _: None)
+    backend.train_epoch([batch], everywhere(0.0), lambda _: None)
     backend._optimizer.zero_grad()
     before = state()
     backend.grad_cam([batch])

@@ -10,10 +10,11 @@ import pytest
 import torch
 from torch import nn
 
+from support.rates import everywhere
 from unfreeze.backends.torch import load_model, open_network
 from unfreeze.backends.torch.backend import TorchBackend
 from unfreeze.backends.torch.machine import choose_precision
-from unfreeze.backends.torch.optimizers import make_optimizer
+from unfreeze.backends.torch.optimizers import PhaseOptimizer
 from unfreeze.data.load import Batch
 from unfreeze.errors import RunError
 from unfreeze.recipe.plan import PlannedOptimizer
@@ -34,10 +35,11 @@ def after_steps(settings: PlannedOptimizer, steps: int = 3) -> tuple[torch.Tenso
     layer = nn.Linear(2, 1)
     nn.init.constant_(layer.weight, 2.0)
     nn.init.constant_(layer.bias, 3.0)
-    optimizer = make_optimizer(layer, settings, RATE)
+    optimizer = PhaseOptimizer(settings, {"head": list(layer.parameters())})
+    optimizer.set_rates({"head": RATE})
     for _ in range(steps):
         layer.weight.grad, layer.bias.grad = torch.full((1, 2), 0.5), torch.full((1,), 0.5)
-        optimizer.step()
+        optimizer.apply()
     return layer.weight.detach(), layer.bias.detach()
 
 
@@ -66,14 +68,17 @@ def test_biases_are_left_alone(settings: PlannedOptimizer) -> None:
     assert not torch.equal(after_steps(settings)[0], after_steps(none)[0])
 
 
-def test_norms_and_frozen_parameters_get_no_decay() -> None:
+def test_norms_get_no_decay_and_with_l2_sp_only_the_head_gets_any() -> None:
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Linear(4, 2))
-    model[0].requires_grad_(False)
-    groups = make_optimizer(model, planned("adamw", weight_decay=0.5), RATE).param_groups
-    assert [(group["weight_decay"], [tuple(p.shape) for p in group["params"]]) for group in groups] == [
-        (0.5, [(2, 4)]),
-        (0.0, [(4,), (4,), (2,)]),
-    ]
+    stages = {"stage1": [*model[0].parameters(), *model[1].parameters()], "head": list(model[2].parameters())}
+    for l2_sp, of_stage1 in ((0.0, 0.5), (0.1, 0.0)):
+        groups = PhaseOptimizer(planned("adamw", weight_decay=0.5, l2_sp=l2_sp), stages)._optimizer.param_groups
+        assert [(group["stage"], group["weight_decay"], [tuple(p.shape) for p in group["params"]]) for group in groups] == [
+            ("stage1", of_stage1, [(4, 3, 3, 3)]),
+            ("stage1", 0.0, [(4,), (4,), (4,)]),
+            ("head", 0.5, [(2, 4)]),
+            ("head", 0.0, [(2,)]),
+        ]
 
 
 def opened(**changes: object) -> TorchBackend:
@@ -96,7 +101,7 @@ def train_down_to(backend: TorchBackend, boundary: str, rate: float, **settings:
     recipe = read_recipe(None, {"strategy": "gradual", **settings})
     phase = make_phases(backend.network, recipe)[-1].model_copy(update={"boundary": boundary})
     backend.start_phase(phase, LossSettings())
-    backend.train_epoch([batch()], lambda _: rate, lambda _: None)
+    backend.train_epoch([batch()], everywhere(rate), lambda _: None)
 
 
 def test_clipping_bounds_the_step() -> None:

@@ -50,6 +50,30 @@ def test_plan_trains_and_writes_nothing(
     assert sorted(tmp_path.rglob("*")) == before
 
 
+def test_mixed_pictures_are_asked_for_trained_on_and_told(unfreeze: Command, photos: Path, tmp_path: Path) -> None:
+    flags = ("--mixup", 0.2, "--cutmix", 1, "--trivial", "--set", "augment.erasing=0.25", "--head-epochs", 2, "--epochs", 2)
+    told = "TrivialAugment; a box erased in 25% of the views; Mixup, parts from Beta(0.2, 0.2) or CutMix, parts from Beta(1, 1)"
+    losses = []
+    for cache in ("on", "off"):
+        out = tmp_path / cache
+        status, printed, errors = unfreeze("train", photos, *NUMPY, *flags, "--cache", cache, "--out", out, "--stages", 1)
+        assert (status, errors) == (0, "")
+        assert told in " ".join(printed.split())
+        assert told in (out / "report.html").read_text(encoding="utf-8")
+        losses.append([float(row["train_loss"]) for row in table_rows(out / "history.csv")])
+    assert losses[0] == pytest.approx(losses[1], abs=1e-5)
+    asked = yaml.safe_load((tmp_path / "on" / "recipe.yaml").read_text(encoding="utf-8"))["augment"]
+    assert (asked["mixup"], asked["cutmix"], asked["trivial"], asked["erasing"]) == (0.2, 1, True, 0.25)
+
+
+@pytest.mark.parametrize("value", [-1, 11, "nan"])
+def test_a_part_that_no_beta_has_is_refused(unfreeze: Command, photos: Path, value: object) -> None:
+    status, _, errors = unfreeze("plan", photos, *NUMPY, "--mixup", value)
+    assert status != 0
+    assert "augment.mixup" in errors
+    assert "Traceback" not in errors
+
+
 def test_train_makes_the_whole_run_folder(unfreeze: Command, photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     status, printed, errors = unfreeze("train", photos, *NUMPY, "--out", out, "--strategy", "fine-tune-top", "--stages", 1)

@@ -14,12 +14,14 @@ import pytest
 from support import numpy_backend
 from support.command import Command
 from support.folders import class_folder, split_folder
+from support.rates import everywhere
 from unfreeze import api
 from unfreeze.api import improvements
 from unfreeze.diagnosis.finding import Finding
 from unfreeze.errors import TrainingError
 from unfreeze.recipe.read import read_recipe, write_yaml
 from unfreeze.recipe.recipe import Recipe
+from unfreeze.training.backend import Rates
 from unfreeze.training.loop import Watcher
 
 SLOW: dict[str, Any] = {
@@ -242,8 +244,8 @@ def failing(monkeypatch: pytest.MonkeyPatch, above: float) -> None:
     """Trainings at rates above this end in NaN."""
     train_epoch = numpy_backend.NumpyBackend.train_epoch
 
-    def with_nan(self: Any, batches: Any, rate: Callable[[int], float], on_step: Any) -> Any:
-        return train_epoch(self, batches, (lambda _: float("nan")) if rate(4) > above else rate, on_step)
+    def with_nan(self: Any, batches: Any, rates: Rates, on_step: Any) -> Any:
+        return train_epoch(self, batches, everywhere(float("nan")) if rates(4)["head"] > above else rates, on_step)
 
     monkeypatch.setattr(numpy_backend.NumpyBackend, "train_epoch", with_nan)
 

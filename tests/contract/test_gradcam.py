@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from support import numpy_backend
+from support.rates import everywhere
 from unfreeze.backends import tensorflow as tensorflow_backend
 from unfreeze.backends import torch as torch_backend
 from unfreeze.data.load import Batch
@@ -46,7 +47,7 @@ def test_the_map_is_heavier_where_the_object_is(framework: str, side_px: int, tm
     backend = package.open_network(recipe, ("nothing", "ball"))
     backend.start_phase(make_phases(backend.network, recipe)[0], LossSettings())
     for epoch in range(10 if framework == "numpy" else 2):
-        backend.train_epoch(batches(*scenes(16, side_px, seed=epoch), size=8), lambda _: 1e-2, lambda _: None)
+        backend.train_epoch(batches(*scenes(16, side_px, seed=epoch), size=8), everywhere(1e-2), lambda _: None)
     with_ball = scenes(12, side_px, seed=9)[0][1::2]
     shown = [*batches(with_ball, np.ones(6, np.int64), size=4)]
 

@@ -11,8 +11,9 @@ import torch
 from numpy.typing import NDArray
 
 from support.numpy_backend import objective_and_gradient
-from unfreeze.backends.tensorflow.losses import Objective as TensorFlowObjective
-from unfreeze.backends.torch.losses import Objective as TorchObjective
+from unfreeze.backends.tensorflow import losses as tensorflow_losses
+from unfreeze.backends.torch import losses as torch_losses
+from unfreeze.data.load import Mix
 from unfreeze.training.backend import LossSettings
 
 Result = tuple[float, NDArray[np.float32]]
@@ -22,32 +23,42 @@ WEIGHTS = np.array([1.0, 5.0, 0.5], np.float32)
 OFFSETS = np.log(np.array([0.75, 0.05, 0.2], np.float32))
 
 
-def in_torch(settings: LossSettings, logits: NDArray[np.float32]) -> Result:
+MIX = Mix(np.array([1, 1, 0, 2, 2, 0], np.int64), np.array([1.0, 0.75, 0.5, 0.3, 0.1, 0.0], np.float32))
+
+
+def in_torch(settings: LossSettings, logits: NDArray[np.float32], mix: Mix | None = None) -> Result:
     given = torch.from_numpy(logits).requires_grad_()
-    objective = TorchObjective(settings, torch.device("cpu"))(given, torch.from_numpy(LABELS))
+    cpu = torch.device("cpu")
+    objective = torch_losses.Objective(settings, cpu)(given, torch_losses.Targets.of(LABELS, mix, cpu))
     objective.backward()
     assert given.grad is not None
     return objective.item(), given.grad.numpy()
 
 
-def in_tensorflow(settings: LossSettings, logits: NDArray[np.float32]) -> Result:
+def in_tensorflow(settings: LossSettings, logits: NDArray[np.float32], mix: Mix | None = None) -> Result:
     given = tf.constant(logits)
     with tf.GradientTape() as tape:
         tape.watch(given)
-        objective = TensorFlowObjective(settings)(given, tf.constant(LABELS))
+        objective = tensorflow_losses.Objective(settings)(given, tensorflow_losses.Targets.of(LABELS, mix))
     return float(objective), tape.gradient(objective, given).numpy()
 
 
-def by_hand(settings: LossSettings, logits: NDArray[np.float32]) -> float:
+def by_hand(settings: LossSettings, logits: NDArray[np.float32], mix: Mix | None = None) -> float:
     """Picture by picture, as `LossSettings` says it."""
-    total = 0.0
+    total = divisor = 0.0
     weights = np.ones(3) if settings.class_weights is None else settings.class_weights.astype(np.float64)
     offsets = np.zeros(3) if settings.logit_offsets is None else settings.logit_offsets.astype(np.float64)
-    for row, label in zip(logits.astype(np.float64), LABELS, strict=True):
-        likely = np.exp(row + offsets) / np.exp(row + offsets).sum()
+    seen = [(row, label, 1.0) for row, label in enumerate(LABELS)]
+    if mix is not None:
+        seen = [(row, label, float(part)) for row, (label, part) in enumerate(zip(LABELS, mix.parts, strict=True))]
+        seen += [(row, label, 1 - float(part)) for row, (label, part) in enumerate(zip(*mix, strict=True))]
+    for row, label, part in seen:
+        likely = np.exp(logits[row].astype(np.float64) + offsets)
+        likely /= likely.sum()
         target = settings.label_smoothing / 3 + (1 - settings.label_smoothing) * (np.arange(3) == label)
-        total -= weights[label] * (target * (1 - likely) ** settings.focal_gamma * np.log(likely)).sum()
-    return float(total / weights[LABELS].sum())
+        total -= part * weights[label] * (target * (1 - likely) ** settings.focal_gamma * np.log(likely)).sum()
+        divisor += part * weights[label]
+    return float(total / divisor)
 
 
 SETTINGS = {
@@ -63,13 +74,14 @@ SETTINGS = {
 }
 
 
+@pytest.mark.parametrize("mix", [None, MIX], ids=["plain", "mixed"])
 @pytest.mark.parametrize("name", SETTINGS)
-def test_the_same_loss_and_gradient_for_the_same_batch(name: str) -> None:
+def test_the_same_loss_and_gradient_for_the_same_batch(name: str, mix: Mix | None) -> None:
     settings = SETTINGS[name]
-    expected, gradient = objective_and_gradient(LOGITS, LABELS, settings)
-    assert expected == pytest.approx(by_hand(settings, LOGITS), rel=1e-5)
+    expected, gradient = objective_and_gradient(LOGITS, LABELS, settings, mix)
+    assert expected == pytest.approx(by_hand(settings, LOGITS, mix), rel=1e-5)
     for compute in (in_torch, in_tensorflow):
-        value, slope = compute(settings, LOGITS)
+        value, slope = compute(settings, LOGITS, mix)
         assert value == pytest.approx(expected, rel=1e-5)
         np.testing.assert_allclose(slope, gradient, atol=1e-6)
 

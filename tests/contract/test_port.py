@@ -12,6 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from support import numpy_backend
+from support.rates import everywhere
 from unfreeze.backends import tensorflow as tensorflow_backend
 from unfreeze.backends import torch as torch_backend
 from unfreeze.data.load import Batch
@@ -82,7 +83,7 @@ def train(
     backend: Backend, phase: Phase, epochs: int = 1, rate: float = 1e-3, loss: LossSettings | None = None, size: int = 8
 ) -> list[EpochResult]:
     backend.start_phase(phase, loss or LossSettings())
-    return [backend.train_epoch(batches(size), lambda _: rate, lambda _: None) for _ in range(epochs)]
+    return [backend.train_epoch(batches(size), everywhere(rate), lambda _: None) for _ in range(epochs)]
 
 
 def layer_of(name: str, paths: list[str]) -> str | None:
@@ -116,13 +117,13 @@ def test_the_rate_of_every_step_is_asked_for_and_used(opened: Open) -> None:
     asked: list[int] = []
     shown: list[int] = []
 
-    def rate(step: int) -> float:
+    def rates(step: int) -> dict[str, float]:
         asked.append(step)
-        return 0.0
+        return {"head": 0.0}
 
     before = tensors(backend)
     backend.start_phase(phases[0], LossSettings())
-    result = backend.train_epoch(batches(size=10), rate, shown.append)
+    result = backend.train_epoch(batches(size=10), rates, shown.append)
     assert asked == [0, 1, 2]
     assert (shown, result.pictures) == ([10, 10, 4], 24)
     assert tensors(backend) == before
@@ -255,7 +256,7 @@ def test_the_gradient_norm_is_the_largest_of_an_epoch(opened: Open) -> None:
     backend, phases = opened(strategy="feature-extraction", **STILL)
 
     def norm(*shown: Batch) -> float | None:
-        return backend.train_epoch(shown, lambda _: 0.0, lambda _: None).gradient_norm
+        return backend.train_epoch(shown, everywhere(0.0), lambda _: None).gradient_norm
 
     backend.start_phase(phases[0], LossSettings())
     each = [norm(batch) for batch in batches()]

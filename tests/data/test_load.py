@@ -47,7 +47,7 @@ def digest(batches: Iterable[Batch]) -> str:
 
 
 def joined(batches: Iterable[Batch]) -> tuple[np.ndarray, np.ndarray]:
-    images, labels = zip(*batches, strict=True)
+    images, labels, _ = zip(*batches, strict=True)
     return np.concatenate(images), np.concatenate(labels)
 
 

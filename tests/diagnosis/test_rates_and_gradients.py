@@ -230,3 +230,20 @@ def test_a_loss_that_never_was_a_number() -> None:
     foreign = not_finite(evidence(epochs(phase=[1], phase_name="training"), endings=(NOT_FINITE,)))
     assert (foreign.outcome, foreign.remedy) == ("found", {})
     assert "in 'training'" in foreign.explanation
+
+
+# Schedules that move the rate about
+
+
+@pytest.mark.parametrize(("name", "outcome"), [("cosine-restarts", "not found"), ("constant", "found")])
+def test_a_loss_that_jumps_where_a_cosine_starts_again_is_meant_to(name: str, outcome: str) -> None:
+    loss = [1.0, 0.7, 0.62, 0.9, 0.7, 0.58, 0.85, 0.66, 0.56, 0.8, 0.6, 0.55]
+    plan = planned(head_only__epochs=12, head_only__schedule__name=name)
+    known = {"plan": plan}
+    assert too_high(loss, known, train_accuracy=0.8, rate=[2e-3, 1e-3, 1e-5] * 4).outcome == outcome
+
+
+def test_a_rate_that_falls_to_nothing_by_its_schedule_was_not_too_low() -> None:
+    falls = [1.0, 0.8, 0.7, 0.65, 0.625, 0.612, 0.606, 0.603]
+    plan = planned(head_only__epochs=8, head_only__schedule__name="exponential", head_only__schedule__factor=0.5)
+    assert not too_low(falls, {"plan": plan}, rate=[3e-3 * 0.5**epoch for epoch in range(8)]).is_found

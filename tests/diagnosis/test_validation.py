@@ -40,6 +40,12 @@ def test_validation_easier_because_training_is_made_hard() -> None:
     assert (recipe.head.dropout, recipe.augment.crop_min_area) == (easier.USUAL_DROPOUT, easier.USUAL_CROP)
 
 
+def test_mixing_is_named_where_it_made_training_hard() -> None:
+    mixed = small_plan(augment=Augment(cutmix=1.0))
+    finding = of_both([0.5] * 4, 0.9, plan=mixed, sample_accuracy=0.92)
+    assert finding.explanation.endswith("without mixing, augmentation and dropout: those make training harder")
+
+
 def test_where_they_are_as_usual_there_is_nothing_to_change() -> None:
     finding = of_both([0.5] * 4, 0.9, plan=USUAL, sample_accuracy=0.92)
     assert (finding.outcome, finding.severity, finding.remedy) == ("found", "note", {})

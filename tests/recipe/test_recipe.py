@@ -105,7 +105,7 @@ def test_unknown_keys(values, line):
 
 def test_an_unknown_key_with_nothing_near_lists_what_there_is():
     (line,) = mistakes({"xyzzy": 1})
-    assert line.startswith("xyzzy: there is no such key. Known here: augment, cache, calibrate, data, device, ")
+    assert line.startswith("xyzzy: there is no such key. Known here: augment, budget, cache, calibrate, data, ")
 
 
 def test_all_mistakes_come_at_once():
@@ -125,7 +125,7 @@ def test_all_mistakes_come_at_once():
 @pytest.mark.parametrize(
     ("dotted", "value", "what"),
     [
-        ("strategy", "ful", "'gradual', received 'ful'. Did you mean 'full'?"),
+        ("strategy", "ful", "'gradual' or 'auto', received 'ful'. Did you mean 'full'?"),
         ("device", "gpu", "should be 'auto', 'cpu' or 'cuda', received 'gpu'."),
         ("watch", "val_acc", "Did you mean 'val_accuracy'?"),
         ("seed", -1, "greater than or equal to 0, received -1."),
@@ -145,10 +145,10 @@ def test_all_mistakes_come_at_once():
         ("input.batch_size", 1, "should be greater than or equal to 2, or 'auto', received 1."),
         ("input.loader_threads", "atuo", "or 'auto', received 'atuo'. Did you mean 'auto'?"),
         ("head_only.epochs", 0, "greater than or equal to 1"),
-        ("unfrozen.rate", 0, "greater than 0, received 0."),
+        ("unfrozen.rate", 0, "greater than 0, or 'auto', received 0."),
         ("unfrozen.rate", -1e-3, "greater than 0"),
-        ("unfrozen.rate", float("nan"), "a finite number, received nan."),
-        ("unfrozen.rate", float("inf"), "a finite number, received inf."),
+        ("unfrozen.rate", float("nan"), "a finite number, or 'auto', received nan."),
+        ("unfrozen.rate", float("inf"), "a finite number, or 'auto', received inf."),
         ("unfrozen.schedule.factor", 1, "less than 1"),
         ("unfrozen.schedule.warmup_epochs", float("inf"), "a finite number"),
         ("unfrozen.schedule.floor", float("nan"), "a finite number"),
@@ -189,7 +189,7 @@ def test_one_wrong_value_is_one_line_by_its_dotted_name(dotted, value, what):
         ({"head": 5}, "head has parts: hidden, dropout. Received 5."),
         (
             {"unfrozen": {"optimizer": "adam"}},
-            "unfrozen.optimizer has parts: name, momentum, weight_decay, l2, clip_norm. Received 'adam'.",
+            "unfrozen.optimizer has parts: name, momentum, weight_decay, l2, l2_sp, clip_norm. Received 'adam'.",
         ),
     ],
 )
@@ -243,7 +243,7 @@ def test_a_value_in_the_place_of_a_section(values, line):
         ),
         (
             {"strategy": "gradual", "unfreeze": {"layers": 2}},
-            "unfreeze.layers: gradual unfreezing goes stage by stage: give unfreeze.stages instead",
+            "unfreeze.layers: gradual unfreezes stage by stage: give unfreeze.stages instead",
         ),
         (
             {"data": {"validation_fraction": 0.5, "test_fraction": 0.5}},

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from support.made_up import small_network
 from unfreeze.errors import RecipeError
 from unfreeze.recipe.read import validate_recipe
-from unfreeze.recipe.strategies import DEFAULT_STAGES, DEFAULT_WEIGHT_DECAY, STRATEGIES, make_phases
+from unfreeze.recipe.strategies import DEFAULT_STAGES, DEFAULT_WEIGHT_DECAY, STRATEGIES, depths, make_phases, unused_keys
 
 NETWORK = small_network()
 
@@ -134,6 +134,7 @@ def test_decay_is_resolved_and_the_rest_handed_on(optimizer, decay):
         "momentum": optimizer.get("momentum", 0.9),
         "weight_decay": decay,
         "l2": optimizer.get("l2", 0.0),
+        "l2_sp": 0.0,
         "clip_norm": 2.5,
     }
 
@@ -148,6 +149,79 @@ def test_schedule_and_stopping_are_those_of_the_phase():
     assert (top.stopping.patience_epochs, top.stopping.min_delta) == (4, 0.01)
 
 
+SLOW_START = {"unfrozen": {"schedule": {"name": "step", "warmup_epochs": 2}}}
+
+
+def test_from_the_second_step_on_only_the_joining_stage_warms_up():
+    made = phases(strategy="gradual", unfreeze={"stages": 3}, **SLOW_START)
+    assert column(made, "boundary") == ["head", "stage3", "stage2", "stage1"]
+    assert [phase.schedule.warmup_epochs for phase in made] == [0.5, 2, 0, 0]
+    assert column(made, "joining") == [(), (), ("stage2",), ("stage1",)]
+    assert column(made, "joining_epochs") == [0, 0, 2, 2]
+    assert {phase.schedule.name for phase in made[1:]} == {"step"}
+
+
+@pytest.mark.parametrize("strategy", ["feature-extraction", "fine-tune-top", "full"])
+def test_no_stage_joins_elsewhere(strategy):
+    made = phases(strategy=strategy, **SLOW_START)
+    assert set(column(made, "joining")) == {()}
+    assert [phase.schedule.warmup_epochs for phase in made] == [0.5, 2][: len(made)]
+
+
+def test_by_epochs_each_step_but_the_last_takes_all_of_them():
+    values = {"strategy": "gradual", "unfrozen": {"stopping": {"patience_epochs": 3, "min_delta": 0.1}}}
+    by_epochs = phases(unfreeze={"stages": 2, "when": "epochs"}, **values)
+    assert [phase.stopping.patience_epochs for phase in by_epochs] == [None, None, 3]
+    by_stall = phases(unfreeze={"stages": 2}, **values)
+    assert [phase.stopping.patience_epochs for phase in by_stall] == [5, 3, 3]
+    assert by_epochs[-1] == by_stall[-1]
+
+
+def test_a_search_goes_by_validation_whatever_when_says():
+    assert phases(strategy="auto", unfreeze={"when": "epochs"}) == phases(strategy="auto")
+
+
+@pytest.mark.parametrize(
+    ("values", "factors"),
+    [
+        ({"strategy": "feature-extraction"}, [{}]),
+        ({"strategy": "fine-tune-top", "unfreeze": {"stages": 2}}, [{}, {"head": 1, "stage3": 0.5, "stage2": 0.25}]),
+        # The boundary is a layer inside stage2, which trains in part.
+        ({"strategy": "fine-tune-top", "unfreeze": {"layers": 2}}, [{}, {"head": 1, "stage3": 0.5, "stage2": 0.25}]),
+        (
+            {"strategy": "full"},
+            [{}, {"head": 1, "stage3": 0.5, "stage2": 0.25, "stage1": 0.125, "stem": 0.0625}],
+        ),
+        (
+            {"strategy": "gradual", "unfreeze": {"stages": 2}},
+            [{}, {"head": 1, "stage3": 0.5}, {"head": 1, "stage3": 0.5, "stage2": 0.25}],
+        ),
+    ],
+)
+def test_discriminative_rates(values, factors):
+    asked = {**values, "unfreeze": {**values.get("unfreeze", {}), "stage_rate_factor": 0.5}}
+    assert column(phases(**asked), "rate_factors") == factors
+    assert set(map(len, column(phases(**values), "rate_factors"))) == {0}
+
+
+@pytest.mark.parametrize(
+    ("values", "unused"),
+    [
+        ({"strategy": "feature-extraction", "unfreeze": {"stage_rate_factor": 0.5}}, {"unfreeze.stage_rate_factor"}),
+        ({"strategy": "feature-extraction", "stochastic_depth": 0.1}, {"stochastic_depth"}),
+        ({"strategy": "full", "unfreeze": {"stage_rate_factor": 0.5, "when": "epochs"}}, {"unfreeze.when"}),
+        ({"strategy": "gradual", "unfreeze": {"when": "epochs"}}, set()),
+        (
+            {"strategy": "gradual", "unfreeze": {"when": "epochs"}, "head_only": {"stopping": {"patience_epochs": 2}}},
+            {"head_only.stopping"},
+        ),
+        ({"strategy": "gradual", "head_only": {"stopping": {"patience_epochs": 2}}}, set()),
+    ],
+)
+def test_keys_that_a_strategy_has_no_use_for(values, unused):
+    assert unused_keys(NETWORK, validate_recipe(values)) == unused
+
+
 @settings(deadline=None)
 @given(
     strategy=st.sampled_from(sorted(STRATEGIES)),
@@ -159,3 +233,19 @@ def test_every_phase_accounts_for_every_parameter_and_unfreezes_no_less_than_bef
     assert all(phase.trainable_parameters + phase.frozen_parameters == 1793 for phase in made)
     trainable = column(made, "trainable_parameters")
     assert trainable == sorted(set(trainable))
+
+
+def test_the_steps_of_auto_unfreeze_twice_as_many_stages_each_and_the_whole_network_last():
+    made = phases(strategy="auto")
+    assert column(made, "name") == ["head only", "last 2 stages", "whole network"]
+    assert column(made, "boundary") == ["head", "stage2", "stem"]
+    assert column(made, "start") == ["best", "best", "first"]
+    assert len({phase.rate for phase in made[1:]}) == 1
+    assert column(phases(strategy="auto", unfreeze={"stages": 3}), "boundary") == ["head", "stage2", "stage1"]
+    assert column(phases(strategy="auto", unfreeze={"stages": 1}), "boundary") == ["head", "stage3"]
+
+
+def test_depths_double_and_leave_out_a_step_that_nearly_is_the_last():
+    assert [depths(count) for count in (1, 2, 3, 4, 5, 6, 7, 8, 9, 17)] == [
+        [1], [2], [2, 3], [2, 4], [2, 5], [2, 4, 6], [2, 4, 7], [2, 4, 8], [2, 4, 9], [2, 4, 8, 17],
+    ]  # fmt: skip

@@ -1,28 +1,30 @@
 """The smallest complete backend, in NumPy: it makes everything above the port testable in seconds, and shows how to write one.
 
 Its network looks at the mean colours of a 4 × 4 grid: `stem` and `stage1` are dense layers with ReLU, `head` a dense layer.
-The optimiser is gradient descent with the planned rate, whatever the plan names.
+The optimiser is gradient descent with the planned rate, whatever the plan names; of its settings only L2-SP counts.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from unfreeze.data.load import Batch
+from unfreeze.data.load import Batch, Mix
 from unfreeze.errors import ModelError, RunError
 from unfreeze.files import write_json
 from unfreeze.recipe.network import HEAD, STEM, InputContract, Layer, Network, Stage
 from unfreeze.recipe.plan import Phase
 from unfreeze.recipe.recipe import Recipe
 from unfreeze.training.arrivals import Arrival
-from unfreeze.training.backend import SMALLEST_DOUBT, Encoded, EpochResult, LossSettings, ModelEntry
+from unfreeze.training.backend import SMALLEST_DOUBT, Encoded, EpochResult, LossSettings, ModelEntry, Rates
+from unfreeze.training.encoding import in_steps
 from unfreeze.training.gradcam import scaled
 
 GRID, UNITS = 4, 16
@@ -78,10 +80,17 @@ class NumpyBackend:
         self._generator = np.random.default_rng(seed)
         self._trainable: set[str] = set()
         self._loss = LossSettings()
+        self._accumulate, self._steps, self._l2_sp = 1, 0, 0.0
+        self._ema: float | None = None
+        self._mean: dict[str, NDArray[np.float32]] = {}
+        self._origins: dict[str, NDArray[np.float32]] = {}
 
-    def start_phase(self, phase: Phase, loss: LossSettings) -> None:
+    def start_phase(self, phase: Phase, loss: LossSettings, accumulate: int = 1, ema: float | None = None) -> None:
         self._trainable = {layer.path for layer in self.network.split(phase.boundary)[1]}
-        self._loss = loss
+        self._loss, self._accumulate, self._l2_sp = loss, accumulate, phase.optimizer.l2_sp
+        self._ema, self._steps, self._mean = ema, 0, self.weights if ema is not None else {}
+        if self._l2_sp:
+            self._origins = {name: self.weights[name] for name in self._trainable - {HEAD}} | self._origins
 
     def identify_prefix(self, boundary: str) -> dict[str, str] | None:
         frozen = [layer.path for layer in self.network.split(boundary)[0]]
@@ -90,20 +99,29 @@ class NumpyBackend:
 
     def encode(self, batches: Iterable[Batch | Encoded], boundary: str) -> Iterator[Encoded]:
         for batch in batches:
-            yield Encoded((self._at(batch, boundary),), batch.labels, boundary)
+            yield Encoded((self._at(batch, boundary),), batch.labels, boundary, batch.mix)
 
-    def train_epoch(
-        self, batches: Iterable[Batch | Encoded], rate: Callable[[int], float], on_step: Callable[[int], None]
-    ) -> EpochResult:
+    def train_epoch(self, batches: Iterable[Batch | Encoded], rates: Rates, on_step: Callable[[int], None]) -> EpochResult:
         sums, norms, pictures = np.zeros(3), [0.0], 0
-        for step, batch in enumerate(batches):
-            step_sums, norm = self._step(batch, rate(step) * _RATE_FACTOR)
+        for step, several in enumerate(in_steps(batches, self._accumulate)):
+            batch = _joined(list(several))
+            step_sums, norm = self._step(batch, rates(step))
+            self._update_mean()
             sums += step_sums
             norms.append(norm)
             pictures += len(batch.labels)
             on_step(len(batch.labels))
         objective, loss, right = (sums / max(pictures, 1)).tolist()
         return EpochResult(objective, loss, right, pictures, float(np.max(norms)))
+
+    @contextlib.contextmanager
+    def averaged(self) -> Iterator[None]:
+        kept = self.weights
+        self.weights = self.weights | self._mean
+        try:
+            yield
+        finally:
+            self.weights = kept
 
     def predict(self, batches: Iterable[Batch | Encoded]) -> NDArray[np.float32]:
         outputs = [np.empty((0, len(self.classes)), np.float32)]
@@ -116,7 +134,8 @@ class NumpyBackend:
     def grad_cam(self, batches: Iterable[Batch]) -> NDArray[np.float32] | None:
         return scaled([self._maps(batch) for batch in batches])
 
-    def finish(self) -> None: ...
+    def finish(self) -> None:
+        self._ema, self._mean = None, {}
 
     def snapshot(self) -> Any:
         return {name: values.copy() for name, values in self.weights.items()}
@@ -145,38 +164,73 @@ class NumpyBackend:
         colours, gradient = (values.reshape(-1, GRID, GRID, 3) for values in (_features(batch.images), gradient))
         return np.maximum((gradient.mean(axis=(1, 2), keepdims=True) * colours).sum(axis=-1), 0)
 
-    def _step(self, batch: Batch | Encoded, rate: float) -> tuple[list[float], float]:
+    def _update_mean(self) -> None:
+        if self._ema is not None:
+            self._steps += 1
+            part = np.float32(1 - min(self._ema, (1 + self._steps) / (10 + self._steps)))
+            self._mean = {name: mean + part * (self.weights[name] - mean) for name, mean in self._mean.items()}
+
+    def _step(self, batch: Batch | Encoded, rates: Mapping[str, float]) -> tuple[list[float], float]:
         """One step. Objective and loss, each times the pictures, and how many were named right; the gradient's norm."""
         rows = np.arange(len(batch.labels))
         mask = ((self._generator.random((len(rows), UNITS)) >= self._dropout) / (1 - self._dropout)).astype(np.float32)
         inputs = {name: self._at(batch, name) for name in self.network.stage_names if name in self._trainable}
         inputs[HEAD] = inputs[HEAD] * mask
         logits = inputs[HEAD] @ self.weights[HEAD]
-        objective, backward = objective_and_gradient(logits, batch.labels, self._loss)
+        objective, backward = objective_and_gradient(logits, batch.labels, self._loss, batch.mix)
         squares = 0.0
         for name in reversed(list(inputs)):
             gradient = inputs[name].T @ backward
             squares += float((gradient**2).sum())
             if name != next(iter(inputs)):
                 backward = backward @ self.weights[name].T * (inputs[name] > 0) * (mask if name == HEAD else 1)
-            self.weights[name] = (self.weights[name] - rate * gradient).astype(np.float32)
-        loss, right = -_log_softmax(logits)[rows, batch.labels].sum(), (logits.argmax(1) == batch.labels).sum()
+            if name in self._origins and self._l2_sp:
+                gradient = gradient + self._l2_sp * (self.weights[name] - self._origins[name])
+            moved = self.weights[name] - rates[name] * _RATE_FACTOR * gradient
+            self.weights = self.weights | {name: moved.astype(np.float32)}
+        loss = -(_targets(batch.labels, batch.mix, logits.shape[1]) * _log_softmax(logits)).sum()
+        shown = batch.labels if batch.mix is None else np.where(batch.mix.parts >= 0.5, batch.labels, batch.mix.labels)
+        right = (logits.argmax(1) == shown).sum()
         return [objective * len(rows), float(loss), float(right)], float(np.sqrt(squares))
 
 
 def objective_and_gradient(
-    logits: NDArray[np.float32], labels: NDArray[np.int64], settings: LossSettings
+    logits: NDArray[np.float32], labels: NDArray[np.int64], settings: LossSettings, mix: Mix | None = None
 ) -> tuple[float, NDArray[np.float64]]:
     """What `LossSettings` says of a batch, and its gradient by the logits, [B, K]."""
-    rows, gamma = np.arange(len(labels)), settings.focal_gamma
+    gamma, smoothing = settings.focal_gamma, settings.label_smoothing
     logs = _log_softmax(logits if settings.logit_offsets is None else logits + settings.logit_offsets).astype(np.float64)
-    target = np.full(logs.shape, settings.label_smoothing / logs.shape[1])
-    target[rows, labels] += 1 - settings.label_smoothing
-    weights = np.ones(len(rows)) if settings.class_weights is None else settings.class_weights[labels]
-    weights = (weights / weights.sum())[:, None]
+    target = _targets(labels, mix, logs.shape[1])
+    if settings.class_weights is not None:
+        target = np.where(target > 0, target * settings.class_weights, 0)
+    target = target / target.sum()
+    target = (1 - smoothing) * target + smoothing / logs.shape[1] * target.sum(axis=1, keepdims=True)
     likely, doubt = np.exp(logs), np.maximum(-np.expm1(logs), SMALLEST_DOUBT)
-    by_logs = target * weights * (gamma * likely * doubt ** (gamma - 1) * logs - doubt**gamma)
-    return float(-(target * weights * doubt**gamma * logs).sum()), by_logs - likely * by_logs.sum(axis=1, keepdims=True)
+    by_logs = target * (gamma * likely * doubt ** (gamma - 1) * logs - doubt**gamma)
+    return float(-(target * doubt**gamma * logs).sum()), by_logs - likely * by_logs.sum(axis=1, keepdims=True)
+
+
+def _targets(labels: NDArray[np.int64], mix: Mix | None, classes: int) -> NDArray[np.float64]:
+    """[B, K]: the part of each class in each picture."""
+    one_hot = np.eye(classes)
+    if mix is None:
+        return one_hot[labels]
+    parts = mix.parts[:, None].astype(np.float64)
+    return parts * one_hot[labels] + (1 - parts) * one_hot[mix.labels]
+
+
+def _joined(batches: list[Batch | Encoded]) -> Batch | Encoded:
+    """Several as one."""
+    if len(batches) == 1:
+        return batches[0]
+    labels = np.concatenate([batch.labels for batch in batches])
+    mixes = [batch.mix or Mix(batch.labels, np.ones(len(batch.labels), np.float32)) for batch in batches]
+    mix = Mix(*(np.concatenate(values) for values in zip(*mixes, strict=True)))
+    first = batches[0]
+    if isinstance(first, Batch):
+        return Batch(np.concatenate([batch.images for batch in batches]), labels, mix)
+    activations = tuple(np.concatenate(values) for values in zip(*(batch.activations for batch in batches), strict=True))
+    return Encoded(activations, labels, first.boundary, mix)
 
 
 def _initial_weights(seed: int, classes: int) -> dict[str, NDArray[np.float32]]:

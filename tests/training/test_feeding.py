@@ -15,11 +15,13 @@ from support import numpy_backend
 from support.folders import class_folder, write_picture
 from unfreeze.cache.folder import ACTIVATIONS
 from unfreeze.cache.store import Store
+from unfreeze.data.augment import view_facts
 from unfreeze.data.load import Loader
 from unfreeze.data.scan import scan_for_training
 from unfreeze.errors import DataError
 from unfreeze.recipe.plan import PhaseCache, Plan
 from unfreeze.recipe.read import read_recipe
+from unfreeze.recipe.recipe import Augment
 from unfreeze.training import loop
 from unfreeze.training.activations import Place
 from unfreeze.training.backend import Encoded
@@ -97,6 +99,10 @@ EVERYTHING = {
         "augment.crop_min_area": 1.0, "augment.flip": False, "augment.rotation_degrees": 0.0, "augment.jitter": 0.0,
     },
     "everything trains in the end": {"strategy": "full", "augment.views": 1},
+    "mixed": {
+        "strategy": "gradual", "unfreeze.stages": 1, "augment.views": 2, "augment.mixup": 0.4, "augment.cutmix": 1.0,
+        "augment.trivial": True, "augment.erasing": 0.5, "imbalance.oversample": True,
+    },
 }  # fmt: skip
 
 
@@ -164,7 +170,10 @@ def test_a_lower_store_feeds_the_one_above(photos: Path, tmp_path: Path) -> None
     assert views <= backend.encoded["→ head"] <= 2 * views
 
 
-@pytest.mark.parametrize("changes", [{"augment.jitter": 0.3}, {"augment.seed": 1}, {"input.side_px": 20}])
+@pytest.mark.parametrize(
+    "changes",
+    [{"augment.jitter": 0.3}, {"augment.trivial": True}, {"augment.erasing": 0.5}, {"augment.seed": 1}, {"input.side_px": 20}],
+)
 def test_what_changes_a_view_changes_nothing_else(photos: Path, tmp_path: Path, changes: dict[str, Any]) -> None:
     recipe = {"strategy": "feature-extraction", "augment.views": 1, "head_only.epochs": 1}
     _, _, loader = prepare(photos, **recipe)
@@ -173,6 +182,47 @@ def test_what_changes_a_view_changes_nothing_else(photos: Path, tmp_path: Path, 
     size_changed = "input.side_px" in changes
     pictures = len(loader.training_views(0)) + (len(loader.records("validation")) if size_changed else 0)
     assert second.encoded["→ head"] - pictures == (2 if size_changed else 1), "one of each kind to learn the shape of a row"
+
+
+def test_rows_of_older_versions_are_found() -> None:
+    """They were kept when there was less that could be done to a view."""
+    assert view_facts(Augment()) == {"crop_min_area": 0.35, "flip": True, "rotation_degrees": 10, "jitter": 0.2, "seed": 0}
+
+
+def test_mixing_computes_mixed_views_and_leaves_the_others(photos: Path, tmp_path: Path) -> None:
+    recipe = {"strategy": "feature-extraction", "augment.views": 1, "head_only.epochs": 1}
+    run(photos, tmp_path, "on", **recipe)
+    mixing = {**recipe, "augment.mixup": 0.2}
+    _, _, loader = prepare(photos, **mixing)
+    mixed = sum(view.mixing is not None for view in loader.training_views(0))
+    assert 10 < mixed < len(loader.training_views(0))
+    _, _, second, _ = run(photos, tmp_path, "on", **mixing)
+    assert second.encoded == {"→ head": mixed}
+    _, _, third, _ = run(photos, tmp_path, "on", **recipe)
+    assert third.encoded == {}
+
+
+def test_a_changed_picture_changes_the_mixed_views_it_is_in_and_nothing_else(tmp_path: Path) -> None:
+    photos = class_folder(tmp_path / "photos", {"train/cat": 20, "train/dog": 20, "val/cat": 4, "val/dog": 4})
+    recipe = {"strategy": "feature-extraction", "augment.views": 1, "head_only.epochs": 1, "augment.cutmix": 1.0}
+
+    def named() -> set[tuple[Any, ...]]:
+        _, _, loader = prepare(photos, **recipe)
+        contents = [record.content for record in loader.records("train")]
+        return {
+            (contents[view.picture], view.mixing and (contents[view.mixing.picture], *view.mixing[1:]))
+            for view in loader.training_views(0)
+        }
+
+    run(photos, tmp_path / "cache", "on", **recipe)
+    before = named()
+    write_picture(photos / "train" / "cat" / "003.png", seed=99)
+    _, _, second, _ = run(photos, tmp_path / "cache", "on", **recipe)
+    assert second.encoded == {"→ head": len(named() - before)}
+    assert 1 <= len(named() - before) <= 10
+    write_picture(next((photos / "val" / "cat").iterdir()), seed=98)
+    _, _, third, _ = run(photos, tmp_path / "cache", "on", **recipe)
+    assert third.encoded == {"→ head": 1}, "that picture, for validation"
 
 
 def test_changed_bytes_and_changed_weights_are_computed_and_nothing_else(tmp_path: Path) -> None:

@@ -32,9 +32,9 @@ class Scripted(numpy_backend.NumpyBackend):
     norms: list[float | None] | None = None
     interrupt_in: int | None = None
 
-    def train_epoch(self, batches: Any, rate: Any, on_step: Any) -> EpochResult:
+    def train_epoch(self, batches: Any, rates: Any, on_step: Any) -> EpochResult:
         epoch = int(self.weights["stem"][0, 0])
-        self.rates = [*getattr(self, "rates", []), rate(0)]
+        self.rates = [*getattr(self, "rates", []), rates(0)["head"]]
         self.weights["stem"] = self.weights["stem"] + np.float32(1)
         if self.interrupt_in == epoch:
             raise KeyboardInterrupt

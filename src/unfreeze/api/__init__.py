@@ -7,6 +7,7 @@ from unfreeze.api.comparisons import compare
 from unfreeze.api.conversions import Conversion, convert
 from unfreeze.api.diagnoses import diagnose, is_run
 from unfreeze.api.evaluations import Abstaining, Evaluation, evaluate
+from unfreeze.api.found_rates import find_rate
 from unfreeze.api.frameworks import BACKENDS
 from unfreeze.api.improvements import Improvement, improve
 from unfreeze.api.inputs import check_inputs
@@ -16,8 +17,11 @@ from unfreeze.api.predictions import Prediction, predict
 from unfreeze.api.reports import write_report
 from unfreeze.api.runs import Run, open_run
 from unfreeze.api.trainings import train
+from unfreeze.api.tuned import Trial, Tuning
+from unfreeze.api.tuning import tune
 from unfreeze.diagnosis.foreign.table import Table, read_table
 from unfreeze.report.comparison.comparison import Comparison
+from unfreeze.report.plan_chart import draw_plan
 
 __all__ = [
     "BACKENDS",
@@ -30,6 +34,8 @@ __all__ = [
     "Prediction",
     "Run",
     "Table",
+    "Trial",
+    "Tuning",
     "abstention",
     "check_inputs",
     "clear_cache",
@@ -37,7 +43,9 @@ __all__ = [
     "convert",
     "describe_model",
     "diagnose",
+    "draw_plan",
     "evaluate",
+    "find_rate",
     "improve",
     "inspect",
     "is_run",
@@ -48,5 +56,6 @@ __all__ = [
     "predict",
     "read_table",
     "train",
+    "tune",
     "write_report",
 ]

@@ -23,7 +23,7 @@ _PICTURES = 32
 def check_inputs(model: str | Path, data: str | Path, *, pictures: int = _PICTURES, **changes: Any) -> DataFinding:
     """Whether pictures reach a network as they did in its pretraining. Twin of `unfreeze check-inputs`.
 
-    For a model and a loader of your own there are `unfreeze.torch.check_inputs` and `unfreeze.tensorflow.check_inputs`.
+    For a model and a loader of your own there are `unfreeze.torch.check_inputs` and `unfreeze.keras.check_inputs`.
 
     Args:
         model: a network's name as for `train`, or the folder of a run.

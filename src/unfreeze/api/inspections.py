@@ -7,7 +7,7 @@ from pathlib import Path
 
 from unfreeze.api.frameworks import load_backend
 from unfreeze.api.network_findings import find_disputed_labels, find_in_inputs
-from unfreeze.api.preparation import cache_place
+from unfreeze.api.opening import cache_place
 from unfreeze.cache.folder import cache_folder
 from unfreeze.data.dataset import Dataset
 from unfreeze.data.scan import Progress, scan

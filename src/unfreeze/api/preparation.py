@@ -9,6 +9,8 @@ from typing import Any
 
 from unfreeze.api.frameworks import BACKENDS, BOTH, load_backend
 from unfreeze.api.network_findings import find_disputed_labels, find_in_inputs
+from unfreeze.api.opening import open_planned
+from unfreeze.api.rates import Testing, remarks, with_rates
 from unfreeze.cache.folder import cache_folder
 from unfreeze.data.dataset import Dataset
 from unfreeze.data.load import Loader
@@ -16,20 +18,25 @@ from unfreeze.data.scan import Progress, scan_for_training
 from unfreeze.errors import FrameworkError
 from unfreeze.inspection.finding import DataFinding
 from unfreeze.inspection.inspection import find_in_data
+from unfreeze.recipe.network import HEAD
 from unfreeze.recipe.plan import FoundInData, Plan
 from unfreeze.recipe.read import flatten, read_recipe
-from unfreeze.recipe.recipe import Cache, Recipe
+from unfreeze.recipe.recipe import Recipe
+from unfreeze.search.budget import Estimates
+from unfreeze.search.search import expected_steps
 from unfreeze.training.activations import Place
 from unfreeze.training.backend import Backend
 from unfreeze.training.cache_planning import plan_cache
-from unfreeze.training.planning import make_plan
-
-_BYTES_PER_GB = 10**9
+from unfreeze.training.costs import Speeds
+from unfreeze.training.range_test import RangeTest
 
 
 @dataclass(frozen=True)
 class Preparation:
-    """What a training starts from: recipe, pictures in splits and what was found in them, the open network, the plan."""
+    """What a training starts from: recipe, pictures in splits and what was found in them, the open network, the plan.
+
+    `estimates` are of the time that steps take, where they are decided on the way; else None.
+    """
 
     recipe: Recipe
     dataset: Dataset
@@ -38,12 +45,32 @@ class Preparation:
     loader: Loader
     cache: Place
     plan: Plan
+    estimates: Estimates | None = None
+    rates: tuple[RangeTest, ...] = ()
 
 
 def prepare(
-    data: str | Path, recipe: str | Path | Recipe | None, changes: Mapping[str, Any], progress: Progress | None
+    data: str | Path,
+    recipe: str | Path | Recipe | None,
+    changes: Mapping[str, Any],
+    progress: Progress | None,
+    testing: Testing | None = None,
 ) -> Preparation:
-    """Reads the recipe and every picture, and opens the network; writes nothing.
+    """Reads the recipe and every picture, finds the rates that are left open, and opens the network; writes nothing.
+
+    Args:
+        testing: told how far the search for rates is.
+
+    Raises:
+        UnfreezeError: as `train`.
+    """
+    return prepare_scanned(*scan_asked(data, recipe, changes, progress), testing)
+
+
+def scan_asked(
+    data: str | Path, recipe: str | Path | Recipe | None, changes: Mapping[str, Any], progress: Progress | None
+) -> tuple[Recipe, Dataset]:
+    """What is asked for, and the pictures in their splits.
 
     Raises:
         UnfreezeError: as `train`.
@@ -54,28 +81,32 @@ def prepare(
             "framework: both is for `unfreeze train DATA --framework both`, which runs each framework in a process of its own."
             f" Here give one: {' or '.join(BACKENDS)}"
         )
-    package = load_backend(asked.framework)
-    package.check(asked)
+    load_backend(asked.framework).check(asked)
     closely = asked.data.inspect == "full"
     dataset = scan_for_training(Path(data), asked.data, asked.seed, progress, cache_folder(), closely)
-    backend: Backend = package.open_network(asked, dataset.classes)
-    plan = make_plan(asked, dataset, backend)
-    loader = Loader(
-        dataset, plan.network.contract, plan.batch_size, plan.augment, plan.oversample, plan.seed, plan.loader_threads
-    )
-    place = cache_place(asked.cache)
+    return asked, dataset
+
+
+def prepare_scanned(asked: Recipe, dataset: Dataset, testing: Testing | None = None) -> Preparation:
+    """As `prepare`, with pictures that were read before: by this recipe, or by one with the same `data` and seed."""
+    recipe, rates = with_rates(asked, dataset, testing=testing)
+    opening = open_planned(recipe, dataset)
+    backend, loader, place, plan = opening.backend, opening.loader, opening.place, opening.plan
     findings = _find(asked, dataset, plan, backend, place)
-    kept = plan_cache(plan.phases, loader, backend, asked.cache.use, place)
+    kept = plan_cache(plan.phases, loader, backend, asked.cache.use, place, plan.is_search)
+    estimates = _estimates(plan, backend, loader, place)
     said = tuple(FoundInData(code=one.code, severity=one.severity, explanation=one.explanation) for one in findings)
     plan = plan.model_copy(
         update={
             "data": plan.data.model_copy(update={"findings": said}),
             "cache": kept,
+            "evidence": expected_steps(plan, estimates) if estimates is not None else (),
             # Measuring showed what the frozen part really runs on.
             "environment": plan.environment | backend.environment,
+            "remarks": plan.remarks + remarks(rates),
         }
     )
-    return Preparation(asked, dataset, findings, backend, loader, place, plan)
+    return Preparation(asked, dataset, findings, backend, loader, place, plan, estimates, rates)
 
 
 def _find(asked: Recipe, dataset: Dataset, plan: Plan, backend: Backend, place: Place) -> tuple[DataFinding, ...]:
@@ -89,11 +120,10 @@ def _find(asked: Recipe, dataset: Dataset, plan: Plan, backend: Backend, place: 
     return find_in_data(dataset, contract.side_px, said)
 
 
-def cache_place(settings: Cache) -> Place:
-    """Where activations are kept."""
-    return Place(
-        Path(settings.folder).expanduser() if settings.folder else cache_folder(), int(settings.limit_gb * _BYTES_PER_GB)
-    )
+def _estimates(plan: Plan, backend: Backend, loader: Loader, place: Place) -> Estimates | None:
+    if not plan.is_search:
+        return None
+    return Estimates(backend.network, Speeds(backend, loader, place.folder).of(HEAD), loader)
 
 
 def read_changed(recipe: str | Path | Recipe | None, changes: Mapping[str, Any]) -> Recipe:

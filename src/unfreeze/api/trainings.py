@@ -10,7 +10,9 @@ from typing import Any
 
 from unfreeze.api.finishing import finish, finish_failed
 from unfreeze.api.preparation import Preparation, prepare
+from unfreeze.api.rates import Testing, keep_rates
 from unfreeze.api.runs import Run, open_run
+from unfreeze.api.searching import open_search
 from unfreeze.api.watching import Diagnosing
 from unfreeze.data.scan import Progress
 from unfreeze.errors import TrainingError
@@ -21,7 +23,7 @@ from unfreeze.trackers.watcher import load_trackers, open_trackers
 from unfreeze.training import run_folder
 from unfreeze.training.feeding import Feeding
 from unfreeze.training.history import EpochRecord, write_history
-from unfreeze.training.loop import Silent, Watcher, train_plan
+from unfreeze.training.loop import Silent, Steering, Watcher, train_plan
 
 
 def train(
@@ -32,6 +34,7 @@ def train(
     watcher: Watcher | None = None,
     on_plan: Callable[[Plan], None] | None = None,
     progress: Progress | None = None,
+    testing: Testing | None = None,
     log: str | Sequence[str] = (),
     **changes: Any,
 ) -> Run:
@@ -44,6 +47,7 @@ def train(
         watcher: is told what happens; see `training.loop`.
         on_plan: is given the plan before training starts.
         progress: of the scan, as (files done, files in all).
+        testing: where the recipe leaves rates open: told what is done to find them, how much of it, and of how much.
         log: trackers that are told as well: `tensorboard`, `mlflow`, `wandb`; see docs/trackers.md.
         changes: parts of the recipe, for example `model="resnet50", head={"dropout": 0.5}`; they win over `recipe`.
 
@@ -54,9 +58,10 @@ def train(
     load_trackers(log)
     if out is not None:
         run_folder.check_free(Path(out))
-    job = prepare(data, recipe, changes, progress)
+    job = prepare(data, recipe, changes, progress, testing)
     folder = run_folder.new_run_folder(Path(out) if out is not None else None, Path(data), job.recipe.model)
     run_folder.write_plan(folder, job.plan, job.recipe)
+    keep_rates(job.rates, folder)
     run_folder.write_data(folder, job.dataset, [asdict(finding) for finding in job.findings])
     if on_plan is not None:
         on_plan(job.plan)
@@ -71,22 +76,38 @@ def _carry_out(folder: Path, job: Preparation, watcher: Watcher, started: float)
     """Trains, and writes what is left of the run folder."""
     prepared = time.perf_counter()
 
+    saved: EpochRecord | None = None
+
     def keep(history: list[EpochRecord]) -> None:
         # The best model so far is on disk at any time: whatever ends the training, `unfreeze predict` has it.
+        nonlocal saved
         if history[-1].best:
             job.backend.save_model(folder / run_folder.MODEL)
+            saved = history[-1]
         write_history(history, folder)
 
     with Feeding(job.loader, job.backend, job.plan, job.cache, watcher.cache_filled) as feeding:
         try:
-            outcome = train_plan(job.plan, job.backend, feeding, watcher, keep)
+            outcome = train_plan(job.plan, job.backend, feeding, watcher, keep, _steering(folder, job, watcher))
         except TrainingError as error:
             finish_failed(folder)
             raise TrainingError(f"{error} `unfreeze improve {folder}` does that.") from None
-        if outcome.interrupted or outcome.best is None:  # Ctrl-C can come between an epoch and its saving
+        # Ctrl-C can come between an epoch and its saving; a search may go back to an earlier epoch.
+        if outcome.interrupted or outcome.best is None or outcome.best != saved:
             job.backend.save_model(folder / run_folder.MODEL)
         seconds = {"preparing": prepared - started, "training": time.perf_counter() - prepared}
         finish(folder, job, feeding, outcome, seconds)
+
+
+def _steering(folder: Path, job: Preparation, watcher: Watcher) -> Steering | None:
+    """What decides on the way, writing its evidence into the run's plan."""
+
+    def tell(plan: Plan) -> None:
+        run_folder.write_plan(folder, plan, job.recipe)
+        if plan.evidence:
+            watcher.decided(plan.evidence[-1])
+
+    return open_search(job, tell)
 
 
 def _result(run: Run) -> Result:

@@ -18,6 +18,7 @@ from unfreeze.cli import (
     demo,
     diagnose,
     evaluate,
+    find_lr,
     improve,
     inspect,
     models,
@@ -25,6 +26,7 @@ from unfreeze.cli import (
     predict,
     report,
     train,
+    tune,
 )  # fmt: skip
 from unfreeze.cli.options import INTERRUPTED
 from unfreeze.errors import UnfreezeError
@@ -67,8 +69,9 @@ def _with_status(command: Callable[..., None]) -> Callable[..., None]:
 
 
 for _command in (
-    inspect.inspect, check_inputs.check_inputs, plan.plan, train.train, diagnose.diagnose, improve.improve, evaluate.evaluate,
-    predict.predict, report.report, compare.compare, convert.convert, models.models, demo.demo,
+    inspect.inspect, check_inputs.check_inputs, find_lr.find_lr, plan.plan, train.train, tune.tune, diagnose.diagnose,
+    improve.improve, evaluate.evaluate, predict.predict, report.report, compare.compare, convert.convert, models.models,
+    demo.demo,
 ):  # fmt: skip
     app.command()(_with_status(_command))
 

@@ -40,13 +40,26 @@ def recipe_changes(
     weights: Annotated[
         str | None, typer.Option(help="pretrained, pretrained-or-random, none (random), or a weights file.")
     ] = None,
-    strategy: Annotated[str | None, typer.Option(help="feature-extraction, fine-tune-top, full or gradual.")] = None,
+    strategy: Annotated[
+        str | None, typer.Option(help="feature-extraction, fine-tune-top, full, gradual, or auto: chosen by evidence.")
+    ] = None,
+    budget: Annotated[
+        str | None, typer.Option(help="The most that --strategy auto may take: 90s, 20m, 1.5h, or 5x feature extraction.")
+    ] = None,
     stages: Annotated[int | None, typer.Option(help="How many of the last stages to unfreeze.")] = None,
     layers: Annotated[int | None, typer.Option(help="How many of the last layers to unfreeze instead.")] = None,
     head_epochs: Annotated[int | None, typer.Option(help="Epochs with the whole base frozen.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Epochs of each phase with stages unfrozen.")] = None,
-    head_rate: Annotated[float | None, typer.Option(help="Learning rate with the whole base frozen.")] = None,
-    rate: Annotated[float | None, typer.Option(help="Learning rate with stages unfrozen.")] = None,
+    head_rate: Annotated[
+        str | None, typer.Option(metavar="RATE", help="Learning rate with the whole base frozen; auto looks for it.")
+    ] = None,
+    rate: Annotated[
+        str | None, typer.Option(metavar="RATE", help="Learning rate with stages unfrozen; auto looks for it.")
+    ] = None,
+    lr: Annotated[str | None, typer.Option("--lr", metavar="auto", help="Both rates, looked for by range tests.")] = None,
+    schedule: Annotated[
+        str | None, typer.Option(help="How the rate changes: cosine, one-cycle, step, plateau … (docs/recipe.md).")
+    ] = None,
     side: Annotated[int | None, typer.Option(help="Side of the network's input, in pixels.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Pictures per step.")] = None,
     dropout: Annotated[float | None, typer.Option(help="Dropout of the head, 0 to 1.")] = None,
@@ -61,6 +74,13 @@ def recipe_changes(
         ),
     ] = None,
     views: Annotated[int | None, typer.Option(help="Random views of each picture, shown in turn.")] = None,
+    trivial: Annotated[bool, typer.Option("--trivial", help="TrivialAugment: one more random change to each view.")] = False,
+    mixup: Annotated[
+        float | None, typer.Option(metavar="A", help="Blend pictures and targets, in parts from Beta(A, A): 0.2.")
+    ] = None,
+    cutmix: Annotated[
+        float | None, typer.Option(metavar="A", help="Put boxes of other pictures in, of areas from Beta(A, A): 1.")
+    ] = None,
     cache: Annotated[
         str | None, typer.Option(help="Keep what the frozen part computes: auto, on, off, or a folder to keep it in.")
     ] = None,
@@ -77,7 +97,7 @@ def recipe_changes(
     """The flags that were given, as dotted recipe names with their values; `--set` wins.
 
     Raises:
-        RecipeError: a `--set` that isn't NAME=VALUE, a `--cache-limit` that isn't a size.
+        RecipeError: a `--set` that isn't NAME=VALUE, a rate that is no number, a `--cache-limit` that isn't a size.
     """
     from unfreeze.recipe.read import parse_assignment
 
@@ -85,12 +105,15 @@ def recipe_changes(
         "model": model,
         "weights": weights,
         "strategy": strategy,
+        "budget": budget,
         "unfreeze.stages": stages,
         "unfreeze.layers": layers,
         "head_only.epochs": head_epochs,
         "unfrozen.epochs": epochs,
-        "head_only.rate": head_rate,
-        "unfrozen.rate": rate,
+        **_both_rates(lr, strategy),
+        **_rate("--head-rate", "head_only.rate", head_rate),
+        **_rate("--rate", "unfrozen.rate", rate),
+        **_schedule_changes(schedule, strategy),
         "input.side_px": side,
         "input.batch_size": batch_size,
         "head.dropout": dropout,
@@ -99,6 +122,9 @@ def recipe_changes(
         "data.classes": split_names(classes),
         "data.group_by": group_by,
         "augment.views": views,
+        "augment.trivial": trivial or None,
+        "augment.mixup": mixup,
+        "augment.cutmix": cutmix,
         **_cache_changes(cache),
         "cache.limit_gb": _gigabytes(cache_limit),
         "seed": seed,
@@ -108,6 +134,34 @@ def recipe_changes(
     }
     changes = {name: value for name, value in given.items() if value is not None}
     return changes | dict(parse_assignment(text) for text in assignments or [])
+
+
+def _schedule_changes(schedule: str | None, strategy: str | None) -> dict[str, str | None]:
+    """For all phases there are."""
+    sections = ("head_only",) if strategy == "feature-extraction" else ("head_only", "unfrozen")
+    return {f"{section}.schedule.name": schedule for section in sections}
+
+
+def _both_rates(lr: str | None, strategy: str | None) -> dict[str, str]:
+    """Raises RecipeError for anything but `auto`: one number would do for one phase only."""
+    if lr is None:
+        return {}
+    if lr.lower() != "auto":
+        raise RecipeError(f"--lr: '{lr}' won't do: give auto, or numbers apart, with --head-rate and --rate")
+    sections = ("head_only",) if strategy == "feature-extraction" else ("head_only", "unfrozen")
+    return {f"{section}.rate": "auto" for section in sections}
+
+
+def _rate(flag: str, key: str, text: str | None) -> dict[str, float | str]:
+    """Raises RecipeError for what is neither a number nor `auto`."""
+    if text is None:
+        return {}
+    if text.lower() == "auto":
+        return {key: "auto"}
+    try:
+        return {key: float(text)}
+    except ValueError:
+        raise RecipeError(f"{flag}: '{text}' won't do: give a number like 5e-4, or auto") from None
 
 
 def _cache_changes(cache: str | None) -> dict[str, str]:
@@ -141,8 +195,10 @@ def split_names(text: str | None) -> list[str] | None:
 
 def takes_recipe(command: Callable[..., None]) -> Callable[..., None]:
     """Gives a command all the flags of `recipe_changes`, and their changes as its argument `changes`."""
-    flags, own = _parameters(recipe_changes), _parameters(command)
+    own = _parameters(command)
     del own["changes"]
+    # An option of the command's own is nearer than a flag of the same name.
+    flags = {name: parameter for name, parameter in _parameters(recipe_changes).items() if name not in own}
 
     @functools.wraps(command)
     def with_flags(**values: Any) -> None:

@@ -11,14 +11,18 @@ from rich.markup import escape
 from rich.table import Table
 
 from unfreeze.api import Abstaining, Conversion, Evaluation, Prediction, Run
+from unfreeze.cli.quantities import duration, megabytes, millions
+from unfreeze.cli.show_evidence import evidence_table
 from unfreeze.cli.show_findings import found_lines, other_lines
 from unfreeze.data.dataset import LeftOut
 from unfreeze.inspection.finding import DataFinding
 from unfreeze.inspection.inspection import Inspection
 from unfreeze.recipe.network import InputContract, Network
 from unfreeze.recipe.plan import Phase, Plan
+from unfreeze.report.augmentation import augmentation_in_words
 from unfreeze.report.imbalance import by_class, imbalance_in_words, loss_in_words
 from unfreeze.report.labels import printable
+from unfreeze.report.phases import batch_in_words, extras_in_words, optimizer_in_words, rate_in_words, schedule_in_words
 from unfreeze.training.backend import ModelEntry
 from unfreeze.training.calibration import AbstentionThreshold
 from unfreeze.training.scores import Scores
@@ -99,12 +103,11 @@ def show_plan(plan: Plan) -> None:
             ["global average pooling", *(f"dense {units} → ReLU → dropout {plan.head.dropout:g}" for units in plan.head.hidden)]
             + ([] if plan.head.hidden else [f"dropout {plan.head.dropout:g}"]) + [f"dense {len(plan.data.classes)}"]
         ),
-        "augment": f"crop from {plan.augment.crop_min_area:g} of the area, flip {'on' if plan.augment.flip else 'off'},"
-        f" rotation ±{plan.augment.rotation_degrees:g}°, jitter ±{plan.augment.jitter:g};"
-        f" {'a new view in every epoch' if plan.augment.views is None else f'{plan.augment.views} views'}",
+        "augment": augmentation_in_words(plan.augment),
         "imbalance": printable(imbalance_in_words(plan)),
         "loss": f"{loss_in_words(plan)}; best epoch by {plan.watch}",
-        "batch": f"{plan.batch_size} pictures, {plan.steps_per_epoch} steps an epoch, {plan.loader_threads} loader threads",
+        "batch": f"{batch_in_words(plan)}, {plan.loader_threads} loader threads",
+        **extras_in_words(plan),
         "BatchNorm": f"statistics of unfrozen stages {'stay as pretrained' if still else 'follow the batches'}",
         "computes on": f"{plan.device} in {plan.precision}, seed {plan.seed}",
     }  # fmt: skip
@@ -127,6 +130,9 @@ def show_plan(plan: Plan) -> None:
     show_left_out([LeftOut(name, reason) for name, reason in plan.data.left_out.items()])
     say(f"\nstrategy [bold]{plan.strategy}[/]:")
     out.print(_phases(plan.phases))
+    if plan.evidence:
+        say("\nwhat the steps are expected to take:")
+        out.print(evidence_table(plan.evidence, plan.watch))
     if plan.cache:
         say("\nactivations of the frozen part:")
         out.print(_cached(plan))
@@ -222,6 +228,9 @@ def show_run(run: Run) -> None:
         say(f"The weights are those of epoch {run.best_epoch} of {len(run.history)}, the best by {run.plan.watch}.")
     for phase, ending in zip(run.plan.phases, run.endings, strict=False):
         say(f"{phase.name} ended: {ending}")
+    if run.plan.evidence:
+        say("\nevidence:")
+        console().print(evidence_table(run.plan.evidence, run.plan.watch))
     for line in (*found_lines(run.findings), *other_lines(run.findings)):
         say(line)
     for remark in run.plan.remarks:
@@ -315,12 +324,12 @@ def _phases(phases: Sequence[Phase]) -> Table:
         table.add_row(
             f"{number}. {phase.name}",
             phase.boundary,
-            _millions(phase.trainable_parameters),
-            _millions(phase.trainable_parameters + phase.frozen_parameters),
+            millions(phase.trainable_parameters),
+            millions(phase.trainable_parameters + phase.frozen_parameters),
             str(phase.epochs),
-            f"{phase.rate:g}",
-            _schedule(phase),
-            _optimizer(phase),
+            rate_in_words(phase),
+            schedule_in_words(phase),
+            optimizer_in_words(phase),
             "never early" if patience is None else f"after {patience} flat",
         )
     return table
@@ -339,47 +348,11 @@ def _cached(plan: Plan) -> Table:
             " and ".join(kept) or "nothing",
             "" if cache.missing is None or not kept else f"{cache.missing} of {cache.rows}",
             "" if size is None or not kept else megabytes(size),
-            _duration(cache.seconds_without),
-            _duration(cache.seconds_with),
+            duration(cache.seconds_without),
+            duration(cache.seconds_with),
             cache.reason,
         )
     return table
-
-
-def megabytes(size: int) -> str:
-    """A size for people."""
-    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
-
-
-def _duration(seconds: float | None) -> str:
-    if seconds is None:
-        return ""
-    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
-
-
-def _millions(parameters: int) -> str:
-    return f"{parameters / 1e6:.2f}M" if parameters >= 100_000 else f"{parameters / 1e3:.1f}k"
-
-
-def _schedule(phase: Phase) -> str:
-    schedule = phase.schedule
-    words = {
-        "constant": "constant",
-        "cosine": "cosine",
-        "step": f"× {schedule.factor:g} every {schedule.step_epochs}",
-        "plateau": f"× {schedule.factor:g} after {schedule.patience_epochs} flat",
-    }[schedule.name]
-    return words + (f", warm-up {schedule.warmup_epochs:g}" if schedule.warmup_epochs else "")
-
-
-def _optimizer(phase: Phase) -> str:
-    optimizer = phase.optimizer
-    parts: list[str] = [optimizer.name]
-    parts += [f"momentum {optimizer.momentum:g}"] if optimizer.name == "sgd" else []
-    parts += [f"decay {optimizer.weight_decay:g}"] if optimizer.weight_decay else []
-    parts += [f"L2 {optimizer.l2:g}"] if optimizer.l2 else []
-    parts += [f"clip {optimizer.clip_norm:g}"] if optimizer.clip_norm else []
-    return ", ".join(parts)
 
 
 def _confusion(scores: Scores) -> Table:

@@ -11,7 +11,8 @@ from rich.table import Table
 
 from unfreeze.api import Cleared
 from unfreeze.cache.folder import Entry, cache_folder
-from unfreeze.cli.show import console, megabytes, say
+from unfreeze.cli.quantities import megabytes
+from unfreeze.cli.show import console, say
 
 
 def show_cache(entries: Sequence[Entry], folder: Path | None) -> None:

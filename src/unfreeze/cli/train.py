@@ -30,7 +30,7 @@ def train(
     from unfreeze.api.frameworks import BOTH
     from unfreeze.api.preparation import read_changed
     from unfreeze.cli.show import show_plan, show_run
-    from unfreeze.cli.watch import scan_progress, watching
+    from unfreeze.cli.watch import scan_progress, testing_progress, watching
 
     asked = read_changed(recipe, changes)
     if asked.framework == BOTH:
@@ -38,9 +38,17 @@ def train(
 
         train_both(data, asked, out, quiet, log or [])
         return
-    with scan_progress(quiet) as progress, watching(quiet) as watcher:
-        on_plan = None if quiet else show_plan
-        run = api.train(data, asked, out=out, watcher=watcher, on_plan=on_plan, progress=progress, log=log or [])
+    with scan_progress(quiet) as progress, testing_progress(quiet) as testing, watching(quiet) as watcher:
+        run = api.train(
+            data,
+            asked,
+            out=out,
+            watcher=watcher,
+            on_plan=None if quiet else show_plan,
+            progress=progress,
+            testing=testing,
+            log=log or [],
+        )
     if not quiet:
         show_run(run)
     if run.interrupted:

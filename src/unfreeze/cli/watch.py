@@ -12,8 +12,9 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from unfreeze.api.rates import Testing
 from unfreeze.data.scan import Progress as ScanProgress
-from unfreeze.recipe.plan import Phase
+from unfreeze.recipe.plan import Evidence, Phase
 from unfreeze.report.labels import printable
 from unfreeze.training.history import EpochRecord
 from unfreeze.training.loop import Silent, Watcher
@@ -41,6 +42,37 @@ def scan_progress(quiet: bool = False) -> Iterator[ScanProgress | None]:
                 progress.stop()
 
         yield tell
+
+
+@contextlib.contextmanager
+def testing_progress(quiet: bool = False) -> Iterator[Testing | None]:
+    """A bar for the search for learning rates, gone when that is done; a line for each part of it elsewhere."""
+    if quiet:
+        yield None
+        return
+    if not sys.stderr.isatty():
+        said: set[str] = set()
+
+        def say(what: str, *_: int) -> None:
+            if what not in said:
+                said.add(what)
+                print(f"looking for the learning rate: {what}", file=sys.stderr, flush=True)
+
+        yield say
+        return
+    columns = (TextColumn("looking for the learning rate: {task.description}"), BarColumn(), MofNCompleteColumn())
+    progress = Progress(*columns, console=Console(stderr=True), transient=True)
+    task = progress.add_task("", total=None)
+
+    def tell(what: str, done: int, total: int) -> None:
+        # Not there while the training that comes after it has a bar of its own.
+        (progress.start if done < total else progress.stop)()
+        progress.update(task, description=escape(what), completed=done, total=total)
+
+    try:
+        yield tell
+    finally:
+        progress.stop()
 
 
 @contextlib.contextmanager
@@ -83,6 +115,9 @@ class PlainWatcher(Silent):
 
     def warned(self, words: str) -> None:
         self._say(f"  warning: {words}")
+
+    def decided(self, row: Evidence) -> None:
+        self._say(f"  {_decision(row)}")
 
     def _say(self, line: str) -> None:
         print(line, flush=True)
@@ -152,5 +187,12 @@ class TerminalWatcher(Silent):
     def warned(self, words: str) -> None:
         self._live.console.print(f"[bold yellow]warning:[/] {escape(printable(words))}", soft_wrap=True)
 
+    def decided(self, row: Evidence) -> None:
+        self._live.console.print(f"[bold]{escape(_decision(row))}[/]", soft_wrap=True)
+
     def _description(self) -> str:
         return f"{self._phase}, epoch {self._epoch} of {self._epochs}, batch"
+
+
+def _decision(row: Evidence) -> str:
+    return f"auto: {row.step}: {row.decision}: {row.reason}"

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance
 
+from unfreeze.data.box import PixelBox, random_box
+from unfreeze.data.erase import erase
 from unfreeze.data.prepare import prepare, resize, short_side
+from unfreeze.data.trivial import trivial_augment
 from unfreeze.recipe.network import InputContract
 from unfreeze.recipe.recipe import Augment
 
 _ASPECT = (3 / 4, 4 / 3)  # of a random crop, as in Szegedy et al. 2015 and torchvision's RandomResizedCrop
-_CROP_TRIES = 10
 _ENHANCERS = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)
 
 
@@ -24,7 +27,23 @@ def view_generator(seed: int, content: str, view: int) -> np.random.Generator:
 
 def is_off(settings: Augment) -> bool:
     """Whether nothing is changed: then every view is the picture as it is evaluated."""
-    return settings.crop_min_area == 1 and not (settings.flip or settings.rotation_degrees or settings.jitter)
+    changes = (settings.flip, settings.rotation_degrees, settings.jitter, settings.trivial, settings.erasing)
+    return settings.crop_min_area == 1 and not any(changes) and not mixes(settings)
+
+
+def mixes(settings: Augment) -> bool:
+    """Whether other pictures are mixed in, which `mixing` does to the views that `augment` makes."""
+    return bool(settings.mixup or settings.cutmix)
+
+
+def view_facts(settings: Augment) -> dict[str, Any]:
+    """What decides a view of one picture, besides its content and the view's number.
+
+    How many views there are changes none of them, and what is mixed in comes afterwards. Changes that were added later are
+    named only where they are on: what was kept before there were any is valid still.
+    """
+    facts = settings.model_dump(exclude={"views", "mixup", "cutmix"})
+    return {name: value for name, value in facts.items() if value or name not in ("trivial", "erasing")}
 
 
 def smallest_side(contract: InputContract, settings: Augment) -> int:
@@ -49,7 +68,7 @@ def augment(
         uint8 [side_px, side_px, 3], RGB, 0–255.
     """
     if settings.crop_min_area < 1:
-        box = _random_box((pixels.shape[1], pixels.shape[0]), settings.crop_min_area, generator)
+        box = _shown((pixels.shape[1], pixels.shape[0]), settings.crop_min_area, generator)
         shown = resize(pixels, (contract.side_px, contract.side_px), contract.interpolation, box)
     else:
         shown = prepare(pixels, contract)
@@ -62,20 +81,17 @@ def augment(
     if settings.jitter:
         for enhancer in _ENHANCERS:
             image = enhancer(image).enhance(generator.uniform(1 - settings.jitter, 1 + settings.jitter))
-    return np.asarray(image)
+    if settings.trivial:
+        image = trivial_augment(image, generator)
+    view = np.asarray(image)
+    return erase(view, generator) if settings.erasing and generator.random() < settings.erasing else view
 
 
-def _random_box(size: tuple[int, int], min_area: float, generator: np.random.Generator) -> tuple[int, int, int, int]:
+def _shown(size: tuple[int, int], min_area: float, generator: np.random.Generator) -> PixelBox:
     """A random box of at least `min_area` of the picture and nearly square; the centre square if none fits."""
-    width, height = size
-    for _ in range(_CROP_TRIES):
-        area = width * height * generator.uniform(min_area, 1)
-        aspect = math.exp(generator.uniform(math.log(_ASPECT[0]), math.log(_ASPECT[1])))
-        box_width, box_height = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
-        if 0 < box_width <= width and 0 < box_height <= height:
-            left = int(generator.integers(0, width - box_width + 1))
-            top = int(generator.integers(0, height - box_height + 1))
-            return left, top, left + box_width, top + box_height
+    box = random_box(size, (min_area, 1), _ASPECT, generator)
+    if box is not None:
+        return box
     side = min(size)
-    left, top = (width - side) // 2, (height - side) // 2
+    left, top = (size[0] - side) // 2, (size[1] - side) // 2
     return left, top, left + side, top + side

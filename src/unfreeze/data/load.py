@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from unfreeze.data.augment import augment, is_off, smallest_side, view_generator
+from unfreeze.data.augment import augment, is_off, mixes, smallest_side, view_generator
 from unfreeze.data.balance import epoch_items
 from unfreeze.data.dataset import Dataset, Record
+from unfreeze.data.mixing import Mixer, Mixing, blend
 from unfreeze.data.picture import read_pixels
 from unfreeze.data.prepare import prepare, short_side
 from unfreeze.errors import DataError
@@ -59,10 +60,12 @@ class View(NamedTuple):
     Attributes:
         picture: the picture's place in its split.
         number: of the random view; None for the picture as it is evaluated.
+        mixing: what is mixed into it, or None.
     """
 
     picture: int
     number: int | None
+    mixing: Mixing | None = None
 
 
 class Loader:
@@ -73,7 +76,7 @@ class Loader:
         contract: at the size to be used.
         batch_size: pictures per batch.
         augmentation: for training batches.
-        oversample: repeat rare classes in training epochs.
+        oversample: repeat rare classes in training epochs; pictures to be mixed in are then drawn as often from each class.
         seed: fixes the order.
         threads: that decode.
     """
@@ -139,7 +142,12 @@ class Loader:
             items.pop()
         if not self.shows_random_views:
             return [View(picture, None) for picture, _ in items]
-        return [View(picture, self.turn(epoch) * _REPEATS_PER_EPOCH + repeat) for picture, repeat in items]
+        turn = self.turn(epoch)
+        numbered = [(picture, turn * _REPEATS_PER_EPOCH + repeat) for picture, repeat in items]
+        if not mixes(self.augmentation):
+            return [View(picture, number) for picture, number in numbered]
+        mixer = self._mixer(turn)
+        return [View(picture, number, mixer.mixing(picture, number)) for picture, number in numbered]
 
     def turn(self, epoch: int) -> int:
         """Which turn of views an epoch shows; epochs of one turn show the same views, in another order."""
@@ -158,18 +166,41 @@ class Loader:
         Raises:
             DataError: a picture can't be read any more.
         """
-        records, labels = self._splits[split]
+        labels = self.labels(split)
 
-        def view(place: int) -> tuple[NDArray[np.uint8], np.int64]:
-            picture, number = views[place]
-            record = records[picture]
-            if number is None:
-                return prepared(record.path, self.contract), labels[picture]
+        def labelled(place: int) -> tuple[NDArray[np.uint8], np.int64]:
+            return self._pixels(split, views[place]), labels[views[place].picture]
+
+        done = 0
+        for batch in _batches(grain.MapDataset.range(len(views)).map(labelled), self.batch_size, self._threads):
+            shown = views[done : done + len(batch.labels)]
+            yield batch._replace(mix=self.mix(split, shown))
+            done += len(shown)
+
+    def mix(self, split: str, views: Sequence[View]) -> Mix | None:
+        """What is mixed into these views, one batch of a split; None where nothing is mixed in training, or in evaluation."""
+        if not mixes(self.augmentation) or any(view.number is None for view in views):
+            return None
+        others = [view.picture if view.mixing is None else view.mixing.picture for view in views]
+        parts = [1.0 if view.mixing is None else view.mixing.part for view in views]
+        return Mix(self.labels(split)[others], np.array(parts, np.float32))
+
+    def _mixer(self, turn: int) -> Mixer:
+        contents = [record.content for record in self.records("train")]
+        return Mixer(contents, self.labels("train"), self._oversample, self.augmentation, self.contract.side_px, turn)
+
+    def _pixels(self, split: str, view: View) -> NDArray[np.uint8]:
+        """uint8 [S, S, 3], RGB, 0–255."""
+        record, mixing = self.records(split)[view.picture], view.mixing
+        if view.number is None:
+            return prepared(record.path, self.contract)
+        if mixing is None:
             pixels = read_pixels(record.path, smallest_side(self.contract, self.augmentation))
-            generator = view_generator(self.augmentation.seed, record.content, number)
-            return augment(pixels, self.contract, self.augmentation, generator), labels[picture]
-
-        yield from _batches(grain.MapDataset.range(len(views)).map(view), self.batch_size, self._threads)
+            generator = view_generator(self.augmentation.seed, record.content, view.number)
+            return augment(pixels, self.contract, self.augmentation, generator)
+        # The view of the other picture is one that nothing is mixed into.
+        other = self._pixels(split, View(mixing.picture, view.number))
+        return other if mixing.part == 0 else blend(self._pixels(split, View(view.picture, view.number)), other, mixing)
 
 
 def load_files(

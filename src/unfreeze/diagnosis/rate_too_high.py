@@ -55,7 +55,7 @@ def rate_too_high(evidence: Evidence) -> Finding:
     if not evidence.known("train_loss"):
         return cannot_tell(CODE, "there is no training loss", THRESHOLDS)
     large = [phase for phase in evidence.phases if times_below_usual(evidence, phase) < SMALL]
-    signs = [sign for phase in large for sign in _signs(phase, evidence.guess_loss)]
+    signs = [sign for phase in large for sign in _signs(phase, evidence.guess_loss, _restarts(evidence, phase))]
     if unfreezing_did_harm(evidence).is_found:
         signs = [sign for sign in signs if sign.phase.head_only or _diverged(sign.phase, evidence.guess_loss)]
     if not signs:
@@ -71,14 +71,14 @@ def rate_too_high(evidence: Evidence) -> Finding:
     return Finding(CODE, "found", "warning", explanation, measured, THRESHOLDS, first.epoch, remedy)
 
 
-def _signs(phase: PhaseCurves, guess: float | None) -> list[Sign]:
+def _signs(phase: PhaseCurves, guess: float | None, restarts: set[int]) -> list[Sign]:
     loss, found = phase.train_loss, []
     # Dropout can make a training loss as large; that of validation is then another.
     both = min(level(loss), level(phase.val_loss)) if np.isfinite(phase.val_loss).any() else level(loss)
     if guess is not None and len(loss) > 1 and both >= GUESSES * guess:
         words = f"the training loss is {level(loss):.3g}, that of a guess {guess:.3g}"
         found.append(Sign(phase, int(phase.epochs[-1]), "loss_in_guesses", level(loss) / guess, words))
-    jumps = _jumps(phase, JUMP_TO * (guess or loss[0]))
+    jumps = [place for place in _jumps(phase, JUMP_TO * (guess or loss[0])) if place not in restarts]
     if jumps and (level(loss) > loss[jumps[0] - 1] or len(jumps) >= JUMPS):
         place = jumps[0]
         words = f"the training loss jumped from {loss[place - 1]:.3g} to {loss[place]:.3g}"
@@ -89,6 +89,14 @@ def _signs(phase: PhaseCurves, guess: float | None) -> list[Sign]:
         words = f"a picture named wrong costs {both / mistakes:.3g} on the mean, so far off are the weights"
         found.append(Sign(phase, int(phase.epochs[-1]), "loss_per_mistake", both / mistakes, words))
     return found
+
+
+def _restarts(evidence: Evidence, phase: PhaseCurves) -> set[int]:
+    """The epochs, by their place in the phase, in which a cosine starts again: a loss that jumps there is meant to."""
+    planned = evidence.planned(phase)
+    if planned is None or planned.schedule.name != "cosine-restarts":
+        return set()
+    return {place for place in range(1, len(phase)) if phase.rate[place] > phase.rate[place - 1]}
 
 
 def _diverged(phase: PhaseCurves, guess: float | None) -> bool:

@@ -34,20 +34,25 @@ def validation_easier(evidence: Evidence) -> Finding:
     epoch = int(last.epochs[-1])
     if gap < GAP or gap <= NOISE_FACTOR * error:
         return Finding(CODE, "not found", "note", seen, measured, THRESHOLDS, epoch)
-    remedy = _remedy(evidence)
+    remedy, changes = _remedy(evidence), "mixing, augmentation" if _mixes(evidence) else "augmentation"
     severity: Severity = "warning" if remedy else "note"  # harder than usual, or as hard as usual
     if evidence.sample_accuracy is None:
-        explanation = f"{seen}: augmentation and dropout make training harder, or validation pictures are easier or known"
+        explanation = f"{seen}: {changes} and dropout make training harder, or validation pictures are easier or known"
         return Finding(CODE, "found", severity, explanation, measured, THRESHOLDS, epoch, remedy)
     measured["plain_train_accuracy"] = evidence.sample_accuracy
     if evidence.sample_accuracy >= validation - NOISE_FACTOR * error:
-        explanation = f"{seen}, but {evidence.sample_accuracy:.1%} without augmentation and dropout: those make training harder"
+        explanation = f"{seen}, but {evidence.sample_accuracy:.1%} without {changes} and dropout: those make training harder"
         return Finding(CODE, "found", severity, explanation, measured, THRESHOLDS, epoch, remedy)
     explanation = (
-        f"{seen}, and {evidence.sample_accuracy:.1%} without augmentation and dropout: validation pictures are easier than"
+        f"{seen}, and {evidence.sample_accuracy:.1%} without {changes} and dropout: validation pictures are easier than"
         " those trained on. Were they chosen in another way?"
     )
     return Finding(CODE, "found", "warning", explanation, measured, THRESHOLDS, epoch)
+
+
+def _mixes(evidence: Evidence) -> bool:
+    """Whether training pictures were mixed, which makes them harder than any other change."""
+    return evidence.plan is not None and bool(evidence.plan.augment.mixup or evidence.plan.augment.cutmix)
 
 
 def _remedy(evidence: Evidence) -> dict[str, Any]:

@@ -16,6 +16,7 @@ The vocabulary, each with its attributes (weights in brackets; `?` may be missin
     group_norm        groups, epsilon [gamma?, beta?]; over the last axis
     scale             axis, shape: PyTorch's, [C] or [C, 1, 1] [kernel, bias?]; times a learned number for each index of an
                       axis, plus one
+    drop_path         rate: in training, all of a picture's numbers are zero with this probability, else divided by 1 − rate
     activation        function: one of `ACTIVATIONS`; slope for leaky_relu; axis for softmax
     unary             function: square, sqrt, rsqrt, exp, abs or negative
     power             exponent
@@ -45,8 +46,8 @@ from unfreeze.errors import ModelError
 from unfreeze.files import write_text
 
 Op = Literal[
-    "input", "conv", "depthwise_conv", "dense", "batch_norm", "layer_norm", "group_norm", "scale", "activation", "unary",
-    "power", "add", "subtract", "multiply", "divide", "matmul", "concat", "pad", "max_pool", "average_pool", "reduce",
+    "input", "conv", "depthwise_conv", "dense", "batch_norm", "layer_norm", "group_norm", "scale", "drop_path", "activation",
+    "unary", "power", "add", "subtract", "multiply", "divide", "matmul", "concat", "pad", "max_pool", "average_pool", "reduce",
     "resize", "reshape", "transpose", "slice",
 ]  # fmt: skip
 # `gelu` is exact, by the error function; `gelu_tanh` its approximation; `hard_sigmoid` is relu6(x + 3) / 6.

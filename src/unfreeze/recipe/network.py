@@ -123,6 +123,15 @@ class Network(BaseModel):
         cut = self.place(boundary)
         return self.layers[:cut], self.layers[cut:]
 
+    def trainable_stages(self, boundary: str) -> tuple[str, ...]:
+        """The stages, in forward order, that train as a whole or, the first of them, in part when `boundary` is the first.
+
+        Raises:
+            RecipeError: as `split`.
+        """
+        trainable = set(self.split(boundary)[1])
+        return tuple(stage.name for stage in self.stages if trainable & set(stage.layers))
+
     def place(self, boundary: str) -> int:
         """How many layers lie before a boundary.
 

@@ -33,6 +33,7 @@ class Phase(Section):
         rate_factors: what each stage that trains multiplies it by; a stage that isn't named takes it as it is.
         joining: stages that begin to train here while others go on; their rate rises to its own from near zero over
             `joining_epochs`.
+        start: with which weights it begins: the `best` so far, or those that the `first` phase ended with.
         batchnorm: whether the statistics of BatchNorm layers in the trainable stages stay or follow the batches.
         trainable_parameters, frozen_parameters: how many numbers train and how many stay as they are.
     """
@@ -50,6 +51,7 @@ class Phase(Section):
     rate_factors: dict[str, float] = Field(default_factory=dict)
     joining: tuple[str, ...] = ()
     joining_epochs: float = 0.0
+    start: Literal["best", "first"] = "best"
 
 
 class PhaseCache(Section):
@@ -75,6 +77,37 @@ class PhaseCache(Section):
     row_bytes: int | None = None
     seconds_without: float | None = None
     seconds_with: float | None = None
+    reason: str
+
+
+class Evidence(Section):
+    """One step of the strategy `auto`: what was looked at or trained, what came of it, and what was decided.
+
+    Attributes:
+        step: in words.
+        boundary: the first stage that trains; of a probe, the stage whose inputs were looked at.
+        trainable_parameters: how many numbers train; 0 for a probe.
+        score: accuracy in 0–1, of a probe by cross-validation on training pictures, else on validation pictures.
+        interval: of the score, 95 %.
+        watched: the value by which steps are held against each other, as the plan's `watch` names it.
+        logme: of a probe; see `search.logme`.
+        estimated_seconds, seconds: what it was expected to take, and took.
+        decision: what was decided after it.
+        reason: why, in words.
+
+    What isn't known, because the step wasn't taken or has no such value, is None.
+    """
+
+    step: str
+    boundary: str
+    trainable_parameters: int = 0
+    score: float | None = None
+    interval: tuple[float, float] | None = None
+    watched: float | None = None
+    logme: float | None = None
+    estimated_seconds: float | None = None
+    seconds: float | None = None
+    decision: str
     reason: str
 
 
@@ -121,6 +154,7 @@ class Plan(Section):
         accumulate: batches in a step.
         steps_per_epoch: steps in a training epoch.
         cache: for each phase, what it takes from the activation cache.
+        evidence: of the strategy `auto`: the steps taken and left out, in their order.
         environment: versions of what takes part, and the machine in words.
         remarks: what a reader should know before it starts, for example that the weights are random.
     """
@@ -149,9 +183,15 @@ class Plan(Section):
     steps_per_epoch: int
     phases: tuple[Phase, ...]
     cache: tuple[PhaseCache, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
     environment: dict[str, str]
     remarks: tuple[str, ...] = ()
     network: Network  # last, because its list of layers is long
+
+    @property
+    def is_search(self) -> bool:
+        """Whether it is decided on the way which of its phases are trained."""
+        return self.strategy == "auto" and len(self.phases) > 1
 
     @property
     def epochs(self) -> int:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import re
+from itertools import pairwise
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from unfreeze.recipe.grouping import read_grouping
+from unfreeze.recipe.times import read_seconds
 
 StrategyName = Literal["feature-extraction", "fine-tune-top", "full", "gradual", "auto"]
 ClassWeights = Literal["none", "balanced", "inverse-sqrt", "effective"]
 Watched = Literal["val_loss", "val_accuracy", "val_balanced_accuracy", "val_macro_f1"]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Rate = Annotated[float, Field(gt=0)]
+# What `factor` is by default is meant for a few steps; in every epoch it would end the training after three.
+_LEAST_FACTOR_AN_EPOCH = 0.2
 
 
 class Section(BaseModel):
@@ -137,7 +142,9 @@ class Schedule(Section):
             `restart_growth` times as long; `one-cycle` rises from rate / `start_divisor` to the rate within the first `rise` of
             the phase and falls to rate / (`start_divisor` × `end_divisor`) in the rest; `plateau` multiplies by `factor` when
             the watched value has not improved for `patience_epochs`.
-        warmup_epochs: the rate rises linearly from near zero over this many epochs, before any of them.
+        warmup_epochs: the rate rises linearly from near zero over this many epochs, before any of them, which count from its
+            end.
+        milestones: in epochs, each later than the one before.
         floor: the lowest rate, as a part of the phase's rate (for `cosine`, `cosine-restarts` and `plateau`).
     """
 
@@ -155,6 +162,23 @@ class Schedule(Section):
     rise: Annotated[float, Field(gt=0, lt=1)] = 0.3
     start_divisor: Annotated[float, Field(ge=1)] = 25.0
     end_divisor: Annotated[float, Field(ge=1)] = 1e4
+
+    @model_validator(mode="after")
+    def _milestones_rise(self) -> Schedule:
+        if self.name == "multi-step" and not self.milestones:
+            raise ValueError("multi-step without milestones is constant: give the epochs, as milestones: [3, 6]")
+        if any(later <= earlier for earlier, later in pairwise(self.milestones)):
+            raise ValueError(f"milestones: {list(self.milestones)} won't do: give each of them once, the earliest first")
+        return self
+
+    @model_validator(mode="after")
+    def _exponential_leaves_something(self) -> Schedule:
+        if self.name == "exponential" and self.factor < _LEAST_FACTOR_AN_EPOCH:
+            raise ValueError(
+                f"factor: {self.factor:g} in every epoch, as exponential has it, leaves {self.factor**5:.0e} of the rate after"
+                " 5: give more, 0.9 is usual"
+            )
+        return self
 
 
 class Stopping(Section):
@@ -232,6 +256,15 @@ class HeadOnly(PhaseSettings):
     epochs: Annotated[int, Field(ge=1, le=100_000)] = 5
     rate: Rate | Literal["auto"] = 3e-3
 
+    @model_validator(mode="after")
+    def _nothing_to_pull(self) -> HeadOnly:
+        if self.optimizer.l2_sp:
+            raise ValueError(
+                f"optimizer.l2_sp: {self.optimizer.l2_sp:g} pulls the base's weights, which don't train here: give it under"
+                " unfrozen"
+            )
+        return self
+
 
 class Unfrozen(PhaseSettings):
     """The phase, or each of the phases, in which stages of the base train."""
@@ -244,17 +277,17 @@ class Unfreeze(Section):
     """How much of the base trains.
 
     Attributes:
-        stages: `fine-tune-top` trains the last so many stages; `gradual` goes down to there, one at a time, and `auto` no
-            further.
+        stages: `fine-tune-top` trains the last so many stages; `gradual` goes down to there, one at a time, and `auto` goes no
+            deeper.
         layers: `fine-tune-top` trains the last so many convolutions and dense layers instead.
         when: `gradual` goes a step down when validation has `stall`ed, by the stopping rule of `unfrozen`, or after all its
             `epochs`, whatever validation says.
-        rate_factor: `gradual` and `auto` multiply the rate by this at each step down.
+        rate_factor: `gradual` multiplies the rate by this at each step down.
         stage_rate_factor: each stage has the rate of the one above it times this (discriminative rates, Howard & Ruder 2018);
             1 gives all the same.
         batchnorm: `frozen` keeps the statistics of BatchNorm layers in unfrozen stages as pretrained, while their scale and
             shift train; `update` lets the statistics follow the batches; `auto` is `frozen`, or `update` where the weights
-            are random and there are no statistics to keep. Measured in docs/decisions/0004-defaults.md.
+            are random and there are no statistics to keep. The batch size doesn't change it: docs/decisions/0017-batchnorm.md.
     """
 
     stages: Annotated[int, Field(ge=1)] | None = None
@@ -361,8 +394,9 @@ class Recipe(Section):
         watch: the validation value that decides about early stopping, reductions on plateau and the best epoch: `val_loss`,
             `val_accuracy`, `val_balanced_accuracy` (the mean recall of all classes) or `val_macro_f1`.
         label_smoothing: the part of the target that is spread over all classes, in [0, 1).
-        stochastic_depth: the part of the pictures for which the last residual block that trains is left out in a training step,
-            falling linearly to none at the first block (Huang et al. 2016), in [0, 1); for families that have it.
+        stochastic_depth: the part of the pictures for which the last residual block is left out in a training step, falling
+            linearly to none at the first (Huang et al. 2016), in [0, 1). The rates are those of the whole network, as
+            timm's `drop_path_rate` has them; blocks that don't train are never left out. A network without it is refused.
         ema: the decay of a running mean of the weights, for example 0.999: it is what is scored, kept and exported then. None
             takes the weights themselves.
         calibrate: after training, a temperature is fitted on the validation pictures, so that probabilities are what they say;
@@ -376,7 +410,7 @@ class Recipe(Section):
     model: str = "efficientnet_lite0"
     weights: str = "pretrained"
     strategy: StrategyName = "fine-tune-top"
-    budget: Annotated[str, Field(pattern=r"^\d+(\.\d+)?[smhx]$")] | None = None
+    budget: str | None = None
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
@@ -404,6 +438,13 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _budget_of_a_search(self) -> Recipe:
-        if self.budget is not None and self.strategy != "auto":
+        if self.budget is None:
+            return self
+        multiple = re.fullmatch(r"(\d+(?:\.\d+)?)x", self.budget)
+        if multiple is None:
+            read_seconds(self.budget)
+        elif float(multiple[1]) < 1:
+            raise ValueError(f"budget: {self.budget} leaves nothing after feature extraction: give 1x or more, or a time: 20m")
+        if self.strategy != "auto":
             raise ValueError(f"budget: {self.budget} is for strategy: auto, {self.strategy} has no steps to leave out")
         return self

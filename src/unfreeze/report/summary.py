@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from unfreeze.recipe.plan import Plan
+from unfreeze.recipe.plan import Phase, Plan
 from unfreeze.report.again import asked_for, commands, settings
+from unfreeze.report.augmentation import augmentation_in_words
 from unfreeze.report.confused import most_confused
 from unfreeze.report.examples import choose_examples
 from unfreeze.report.imbalance import by_class, imbalance_in_words, loss_in_words
+from unfreeze.report.phases import batch_in_words, extras_in_words, optimizer_in_words, rate_in_words, schedule_in_words
 from unfreeze.report.reasons import reasons
 from unfreeze.report.run_files import RunFiles
 from unfreeze.report.verdict import verdict
@@ -80,14 +82,26 @@ def _plan(plan: Plan, endings: list[str]) -> dict[str, Any]:
     values = plan.model_dump(exclude={"network", "data", "environment"})
     network = plan.network
     values["phases"] = [
-        phase | {"ended": endings[place] if place < len(endings) else None} for place, phase in enumerate(values["phases"])
+        phase | {"ended": endings[place] if place < len(endings) else None, **_in_words(plan.phases[place])}
+        for place, phase in enumerate(values["phases"])
     ]
     return values | {
         "network": network.model_dump(exclude={"stages"})
         | {"parameters": network.parameters, "stages": {stage.name: stage.parameters for stage in network.stages}},
+        "augmentation": augmentation_in_words(plan.augment),
         "loss": loss_in_words(plan),
         "unequal_classes": imbalance_in_words(plan),
+        "batch": batch_in_words(plan),
+        "extras": extras_in_words(plan),
         "by_class": by_class(plan),
+    }
+
+
+def _in_words(phase: Phase) -> dict[str, str]:
+    return {
+        "rate_in_words": rate_in_words(phase),
+        "schedule_in_words": schedule_in_words(phase),
+        "optimizer_in_words": optimizer_in_words(phase),
     }
 
 

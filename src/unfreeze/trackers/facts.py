@@ -113,6 +113,7 @@ def _of_phase(phase: Phase) -> dict[str, Any]:
         "weight_decay": phase.optimizer.weight_decay,
         "l2": phase.optimizer.l2,
         "schedule": phase.schedule.name,
+        **({"lowest_rate_factor": min(phase.rate_factors.values())} if phase.rate_factors else {}),
     }
 
 

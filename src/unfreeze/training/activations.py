@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from unfreeze.cache.folder import ACTIVATIONS, make_room
 from unfreeze.cache.layout import Layout
 from unfreeze.cache.store import Keys, Store
+from unfreeze.data.augment import view_facts
+from unfreeze.data.dataset import Record
 from unfreeze.data.load import Loader, View
 from unfreeze.data.picture import DECODER
 from unfreeze.errors import StorageError
@@ -96,8 +98,9 @@ class Activations:
     def _kept(self, split: str, views: Sequence[View], keys: Keys, store: Store, layout: Layout) -> Iterator[Encoded]:
         labels, size = self._loader.labels(split), self._loader.batch_size
         for start in range(0, len(views), size):
-            places = [view.picture for view in views[start : start + size]]
-            yield Encoded(layout.unpack(store.read(keys[start : start + size])), labels[places], self.boundary)
+            shown = views[start : start + size]
+            places, mix = [view.picture for view in shown], self._loader.mix(split, shown)
+            yield Encoded(layout.unpack(store.read(keys[start : start + size])), labels[places], self.boundary, mix)
 
     def missing(self, split: str, views: Sequence[View]) -> int:
         """How many of these views have no row yet. Writes nothing."""
@@ -148,17 +151,16 @@ class Activations:
         return Layout.of(first.activations)
 
     def _facts(self) -> dict[str, Any]:
-        """All that decides a row, but the picture and the number of its view."""
+        """All that decides a row, but the picture, the number of its view, and what is mixed into it."""
         return {
             "format": _FORMAT,
             "prefix": self.identity,
             "boundary": self.boundary,
             "contract": self._loader.contract.model_dump(),
             "decoder": DECODER,
-            # How many views there are changes none of them.
             # Its generators' streams may change with its version.
             "numpy": np.__version__ if self._random else None,
-            "augment": self._loader.augmentation.model_dump(exclude={"views"}) if self._random else None,
+            "augment": view_facts(self._loader.augmentation) if self._random else None,
         }
 
     def _digest(self) -> str:
@@ -171,9 +173,12 @@ class Activations:
 
     def _keys(self, split: str, views: Sequence[View]) -> Keys:
         records = self._loader.records(split)
-        digests = b"".join(_key(records[view.picture].content, view.number) for view in views)
+        digests = b"".join(_key(records, view) for view in views)
         return np.frombuffer(digests, np.uint64).reshape(len(views), 2)
 
 
-def _key(content: str, number: int | None) -> bytes:
-    return hashlib.blake2b(f"{content} {number}".encode(), digest_size=16).digest()
+def _key(records: Sequence[Record], view: View) -> bytes:
+    named = f"{records[view.picture].content} {view.number}"
+    if view.mixing is not None:  # whatever drew it: a row of a mixed view says itself what is in it
+        named += f" {records[view.mixing.picture].content} {view.mixing.part} {view.mixing.box}"
+    return hashlib.blake2b(named.encode(), digest_size=16).digest()

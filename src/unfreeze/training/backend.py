@@ -16,7 +16,8 @@ A framework's package (`unfreeze.backends.torch`, …) offers these functions:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -31,6 +32,8 @@ from unfreeze.training.arrivals import Arrival
 
 # A copy of a model's tensors, in whatever form the backend likes.
 Snapshot = Any
+# From step 0, 1, … of an epoch to the learning rate of each stage that trains, by the stage's name.
+Rates = Callable[[int], Mapping[str, float]]
 
 
 class Encoded(NamedTuple):
@@ -63,6 +66,8 @@ class LossSettings:
     q the target: 1 for the class, smoothed. Without γ and offsets that is cross-entropy. With γ it is the focal loss (Lin et
     al. 2017, for a softmax and for smoothed targets), with offsets the logit-adjusted loss (Menon et al. 2021, equation 10).
 
+    A picture into which another was mixed (`data.load.Mix`) counts as two: w is the part of each times the weight of its class.
+
     Attributes:
         label_smoothing: the part of the target spread evenly over all classes.
         class_weights: float32 [K], or None for equal ones.
@@ -82,8 +87,9 @@ class EpochResult:
 
     Attributes:
         objective: the mean of what was minimised, as `LossSettings` says, without decay or L2 terms.
-        loss: the plain mean cross-entropy, which can be held against the validation loss.
-        accuracy: the part of the pictures that were named right, in 0–1.
+        loss: the plain mean cross-entropy, which can be held against the validation loss; of a mixed picture the sum of both
+            labels' by their parts.
+        accuracy: the part of the pictures that were named right, in 0–1; a mixed one by the label of the larger part.
         pictures: how many were shown.
         gradient_norm: the largest global L2 norm of the objective's gradient over the epoch's steps, by all parameters that
             train, before clipping and without L2 terms; NaN or infinite where a step's was. None where it wasn't measured.
@@ -130,10 +136,18 @@ class Backend(Protocol):
     def environment(self) -> dict[str, str]:
         """Versions of the framework's packages, and what else decides the numbers."""
 
-    def start_phase(self, phase: Phase, loss: LossSettings) -> None:
+    def start_phase(self, phase: Phase, loss: LossSettings, accumulate: int = 1, ema: float | None = None) -> None:
         """Freezes all layers before the phase's boundary, in inference mode until the next phase.
 
-        The optimiser goes on for layers that already trained with one of its kind; for layers that join it starts afresh.
+        The optimiser goes on for layers that already trained with one of its kind; for layers that join it starts afresh, and
+        so it does for all where the phase starts from what the first one ended with.
+
+        Args:
+            accumulate: how many batches in a row make one step, the last of an epoch possibly of fewer: the step of one batch
+                of all their pictures, but that BatchNorm normalises each batch by itself.
+            ema: the decay d of the mean that `averaged` shows. It starts as the weights are now, and after step t = 1, 2, … of
+                the phase is m + (1 - d')·(w - m), d' = min(d, (1 + t) / (10 + t)), TensorFlow's rule
+                (`tf.train.ExponentialMovingAverage`), by which it soon forgets the start. None keeps no mean.
         """
 
     def identify_prefix(self, boundary: str) -> dict[str, str] | None:
@@ -152,18 +166,22 @@ class Backend(Protocol):
             boundary: one that `identify_prefix` knows.
         """
 
-    def train_epoch(
-        self, batches: Iterable[Batch | Encoded], rate: Callable[[int], float], on_step: Callable[[int], None]
-    ) -> EpochResult:
+    def train_epoch(self, batches: Iterable[Batch | Encoded], rates: Rates, on_step: Callable[[int], None]) -> EpochResult:
         """Trains on the batches once.
 
         Args:
             batches: pictures, or their activations at the phase's boundary, which give the same result.
-            rate: the learning rate of step 0, 1, …
+            rates: asked once for each step. Stages that don't train are passed over.
             on_step: called after each step with the number of its pictures.
 
         Returns:
             The epoch's result. `objective` is NaN or infinite where a step's was.
+        """
+
+    def averaged(self) -> AbstractContextManager[None]:
+        """Inside the context the model holds the running means of all weights that train, and of BatchNorm statistics where
+        they follow the batches: to predict, to take a snapshot, to save. Afterwards it trains on with the weights it had, byte
+        for byte. Nothing happens where the phase keeps no mean.
         """
 
     def predict(self, batches: Iterable[Batch | Encoded]) -> NDArray[np.float32]:

@@ -16,16 +16,22 @@ from unfreeze.training.costs import Need, Speeds
 _TURNS_LOOKED_UP = 16
 
 
-def plan_cache(phases: Sequence[Phase], loader: Loader, backend: Backend, use: str, place: Place) -> tuple[PhaseCache, ...]:
+def plan_cache(
+    phases: Sequence[Phase], loader: Loader, backend: Backend, use: str, place: Place, is_search: bool = False
+) -> tuple[PhaseCache, ...]:
     """For each phase, whether its activations are kept, with the reason.
 
     Args:
         use: `auto` keeps them where that is estimated to save time and there is room; `on` wherever it can be done; `off`.
         place: where they would be kept.
+        is_search: whether phases after the first may not come.
     """
     planner = _Planner(phases, loader, backend, place)
     for number in range(len(phases)):
-        planner.plan(number, use)
+        if is_search and number and use == "auto":
+            planner.leave_open(number)
+        else:
+            planner.plan(number, use)
     return tuple(planner.planned)
 
 
@@ -60,6 +66,13 @@ class _Planner:
                 self.planned.append(self._weigh(number, identity))
                 return
         self.planned.append(PhaseCache(boundary=phase.boundary, training=kept, validation=kept, reason=reason))
+
+    def leave_open(self, number: int) -> None:
+        """A step that may not be taken: what it would save isn't worth measuring before."""
+        boundary = self._phases[number].boundary
+        can = self._backend.identify_prefix(boundary) is not None
+        reason = "it may not be taken; validation pictures only" if can else "nothing is frozen"
+        self.planned.append(PhaseCache(boundary=boundary, training=False, validation=can, reason=reason))
 
     def _weigh(self, number: int, identity: dict[str, str]) -> PhaseCache:
         boundary = self._phases[number].boundary

@@ -19,7 +19,7 @@ from unfreeze.training.backend import Backend
 
 _BATCHES = 3
 # A training step takes as long as three forward passes: the backward pass has twice the operations (Kaplan et al. 2020, 2.1).
-_FORWARDS_PER_STEP = 3
+FORWARDS_PER_STEP = 3
 _PROBE_BYTES = 16 << 20
 
 
@@ -72,7 +72,7 @@ class PhaseSpeeds:
         """With every picture decoded and encoded every time."""
         encoded = self.decode + self.prefix
         return Seconds(
-            need.shown * (encoded + _FORWARDS_PER_STEP * self.tail),
+            need.shown * (encoded + FORWARDS_PER_STEP * self.tail),
             need.validated * (encoded + self.tail),
         )
 
@@ -80,7 +80,7 @@ class PhaseSpeeds:
         """With activations kept, and those that are missing computed once."""
         encoded = self.decode + self.prefix + self.row
         return Seconds(
-            need.missing * encoded + need.shown * (self.row + _FORWARDS_PER_STEP * self.tail),
+            need.missing * encoded + need.shown * (self.row + FORWARDS_PER_STEP * self.tail),
             need.missing_validation * encoded + need.validated * (self.row + self.tail),
         )
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from itertools import groupby
+from itertools import chain, groupby, islice
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from unfreeze.data.load import Batch
+from unfreeze.data.load import Batch, Mix
 from unfreeze.training.backend import Encoded
 
 Arrays = tuple[NDArray[Any], ...]
+Named = tuple[NDArray[np.int64], Mix | None]
 T = TypeVar("T")
 
 
@@ -24,22 +25,29 @@ def boundary_of(batch: Batch | Encoded) -> str | None:
 
 def encoded(
     batches: Iterable[Batch | Encoded], way_from: Callable[[str | None], Callable[[Iterable[Arrays]], Iterable[T]]]
-) -> Iterator[tuple[T, NDArray[np.int64]]]:
-    """What a way makes of each batch, with the batch's labels, in order.
+) -> Iterator[tuple[T, NDArray[np.int64], Mix | None]]:
+    """What a way makes of each batch, with the batch's labels and what was mixed in, in order.
 
     Args:
         way_from: gives the way from where a batch stands. A way may take batches ahead of what it gives.
     """
     for start, group in groupby(batches, boundary_of):
-        labels: deque[NDArray[np.int64]] = deque()
-        for made in way_from(start)(_arrays(group, labels)):
-            yield made, labels.popleft()
+        named: deque[Named] = deque()
+        for made in way_from(start)(_arrays(group, named)):
+            yield made, *named.popleft()
 
 
-def _arrays(batches: Iterable[Batch | Encoded], labels: deque[NDArray[np.int64]]) -> Iterator[Arrays]:
-    """The arrays of batches; their labels go to `labels` as they are taken."""
+def in_steps(batches: Iterable[T], accumulate: int) -> Iterator[Iterator[T]]:
+    """The batches of each step: so many in a row, the last of them possibly fewer. Take all of one step before the next."""
+    batches = iter(batches)
+    for first in batches:
+        yield chain([first], islice(batches, accumulate - 1))
+
+
+def _arrays(batches: Iterable[Batch | Encoded], named: deque[Named]) -> Iterator[Arrays]:
+    """The arrays of batches; what they show goes to `named` as they are taken."""
     for batch in batches:
-        labels.append(batch.labels)
+        named.append((batch.labels, batch.mix))
         yield (batch.images,) if isinstance(batch, Batch) else batch.activations
 
 

@@ -83,6 +83,8 @@ class Feeding:
     def _lower(self, number: int, training: bool) -> list[str]:
         """The lower boundaries, lowest first, at which another phase keeps the views that this one shows."""
         place, phases = self._backend.network.place, self._plan.phases
+        if self._plan.is_search:
+            return []  # of steps that may not be taken
         boundaries = {
             phase.boundary
             for other, phase in enumerate(phases)

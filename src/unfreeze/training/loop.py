@@ -16,17 +16,17 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unfreeze.errors import TrainingError
-from unfreeze.recipe.plan import Phase, Plan
+from unfreeze.recipe.plan import Evidence, Phase, Plan
 from unfreeze.training.backend import Backend, LossSettings, Snapshot
 from unfreeze.training.feeding import Feed, Feeding
 from unfreeze.training.history import EpochRecord
-from unfreeze.training.schedules import Plateau, rate_at
+from unfreeze.training.schedules import Plateau, rate_at, stage_rates
 from unfreeze.training.scores import Scores, score
 from unfreeze.training.stopping import EarlyStopping
 
@@ -37,7 +37,10 @@ NO_BETTER = "no better for"
 
 
 class Watcher(Protocol):
-    """Is told what happens, in the order drawn at the top of this file; and at any time what a person should know at once."""
+    """Is told what happens, in the order drawn at the top of this file; and at any time what a person should know at once.
+
+    A training that is steered also tells what was decided between phases.
+    """
 
     def phase_started(self, number: int, phase: Phase, steps_per_epoch: int) -> None: ...
 
@@ -50,6 +53,8 @@ class Watcher(Protocol):
     def phase_ended(self, reason: str) -> None: ...
 
     def warned(self, words: str) -> None: ...
+
+    def decided(self, row: Evidence) -> None: ...
 
 
 class Silent:
@@ -66,6 +71,8 @@ class Silent:
     def phase_ended(self, reason: str) -> None: ...
 
     def warned(self, words: str) -> None: ...
+
+    def decided(self, row: Evidence) -> None: ...
 
 
 class PassingOn:
@@ -92,6 +99,61 @@ class PassingOn:
     def warned(self, words: str) -> None:
         self.watcher.warned(words)
 
+    def decided(self, row: Evidence) -> None:
+        self.watcher.decided(row)
+
+
+class Validated(NamedTuple):
+    """An epoch, and what its model says of the validation pictures: their log-probabilities, float32 [N, K]."""
+
+    record: EpochRecord
+    log_probabilities: NDArray[np.float32]
+
+
+class Trained(NamedTuple):
+    """What a phase came to.
+
+    Attributes:
+        best: its best epoch; None where its loss wasn't finite from the start.
+        epochs: how many it took.
+        seconds: that they took.
+        ending: why it ended, in words.
+    """
+
+    best: Validated | None
+    epochs: int
+    seconds: float
+    ending: str
+
+
+class Steering(Protocol):
+    """Decides on the way which phases are trained."""
+
+    def next_phase(self) -> Phase | None:
+        """The phase to train next; None ends the training."""
+
+    def is_over(self) -> str | None:
+        """Asked after each epoch: why its phase ends here, in words; None lets it go on."""
+
+    def phase_done(self, trained: Trained) -> bool:
+        """Whether the weights of its best epoch are kept, where they are the best so far; else those before it come back."""
+
+
+class AsPlanned:
+    """All phases of a plan, one after the other."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._phases = iter(plan.phases)
+
+    def next_phase(self) -> Phase | None:
+        return next(self._phases, None)
+
+    def is_over(self) -> str | None:
+        return None
+
+    def phase_done(self, trained: Trained) -> bool:  # noqa: ARG002
+        return True
+
 
 @dataclass
 class Outcome:
@@ -116,22 +178,23 @@ def train_plan(
     feeding: Feeding,
     watcher: Watcher,
     on_epoch: Callable[[list[EpochRecord]], None] = lambda _: None,
+    steering: Steering | None = None,
 ) -> Outcome:
     """Carries out a plan. The backend ends with the weights of the best epoch of all phases.
 
     Ctrl-C ends it cleanly: the best weights so far come back and the outcome says so.
 
     Args:
+        steering: decides which phases are trained; None takes all of the plan's.
         on_epoch: called after each epoch with the history so far, to be kept somewhere safe.
 
     Raises:
         TrainingError: the loss became NaN or infinite before any epoch was finished.
         DataError: a picture can't be read any more.
     """
-    run = _Run(plan, backend, feeding, watcher, on_epoch)
+    run = _Run(plan, backend, feeding, watcher, on_epoch, steering or AsPlanned(plan))
     try:
-        for number, phase in enumerate(plan.phases, start=1):
-            run.train_phase(number, phase)
+        run.train()
     except KeyboardInterrupt:
         run.outcome.interrupted = True
         run.outcome.endings.append("interrupted")
@@ -148,18 +211,35 @@ class _Run:
         feeding: Feeding,
         watcher: Watcher,
         on_epoch: Callable[[list[EpochRecord]], None],
+        steering: Steering,
     ) -> None:
         self.outcome = Outcome()
         self._plan, self._backend, self._feeding, self._watcher = plan, backend, feeding, watcher
-        self._on_epoch = on_epoch
+        self._on_epoch, self._steering, self._is_search = on_epoch, steering, plan.is_search
         self._best_weights: Snapshot = None
+        self._after_first: Snapshot = None
+        self._best_of_phase: Validated | None = None
+        self._weights_of_phase: Snapshot = None
 
-    def train_phase(self, number: int, phase: Phase) -> None:
+    def train(self) -> None:
+        number = 0
+        while (phase := self._steering.next_phase()) is not None:
+            number += 1
+            if phase.start == "first":
+                self._backend.restore(self._after_first)
+            self._train_phase(number, phase)
+            if number == 1 and any(later.start == "first" for later in self._plan.phases):
+                self._after_first = self._best_weights
+        self.restore_best()
+
+    def _train_phase(self, number: int, phase: Phase) -> None:
         self._watcher.phase_started(number, phase, self._plan.steps_per_epoch)
-        self._backend.start_phase(phase, _loss_settings(self._plan))
+        self._backend.start_phase(phase, loss_settings(self._plan), self._plan.accumulate, self._plan.ema)
         feed = self._feeding.feed(number - 1)
         plateau, stopping = Plateau(phase.schedule), EarlyStopping(phase.stopping)
-        ending = "all epochs done"
+        ending, started = "all epochs done", time.perf_counter()
+        before = self._best_weights, self.outcome.best
+        self._best_of_phase, epochs_before = None, len(self.outcome.history)
         for epoch in range(phase.epochs):
             record = self._epoch(number, phase, epoch, plateau.scale, feed)
             if record is None:
@@ -170,9 +250,18 @@ class _Run:
             if stopping.observe(watched):
                 ending = f"{NO_BETTER} {stopping.waited} epochs"
                 break
-        self.restore_best()
+            if over := self._steering.is_over():
+                ending = over
+                break
+        epochs = len(self.outcome.history) - epochs_before
         self.outcome.endings.append(ending)
         self._watcher.phase_ended(ending)
+        if not self._steering.phase_done(Trained(self._best_of_phase, epochs, time.perf_counter() - started, ending)):
+            self._best_weights, self.outcome.best = before
+        elif self._is_search and self._best_of_phase is not None:
+            self._best_weights, self.outcome.best = self._weights_of_phase, self._best_of_phase.record
+        self._weights_of_phase = None
+        self.restore_best()
 
     def restore_best(self) -> None:
         if self.outcome.best is not None:
@@ -180,25 +269,27 @@ class _Run:
 
     def _epoch(self, number: int, phase: Phase, epoch: int, scale: float, feed: Feed) -> EpochRecord | None:
         """Trains and scores one epoch; None where its loss isn't finite."""
-        steps = self._plan.steps_per_epoch
+        steps, stages = self._plan.steps_per_epoch, self._backend.network.trainable_stages(phase.boundary)
 
         def rate(step: int) -> float:
-            return scale * rate_at(phase.schedule, phase.rate, phase.epochs, epoch + step / steps)
+            return scale * rate_at(phase.schedule, phase.rate, phase.epochs, epoch + step / steps, steps)
+
+        def rates(step: int) -> dict[str, float]:
+            return stage_rates(phase, stages, epoch + step / steps, scale, steps)
 
         started = time.perf_counter()
         batches = feed.training(len(self.outcome.history))
         filled = time.perf_counter()
-        result = self._backend.train_epoch(batches, rate, self._watcher.step_done)
+        result = self._backend.train_epoch(batches, rates, self._watcher.step_done)
         trained = time.perf_counter()
         # Validation pictures of an epoch that failed would be computed for nothing.
         unseen = feed.validation() if math.isfinite(result.objective) else None
         filled_again = time.perf_counter()
-        scores = None if unseen is None else self._validate(unseen)
-        if scores is None or not math.isfinite(scores.loss):
+        answers, scores = self._validate(unseen) if unseen is not None else (None, None)
+        if answers is None or scores is None or not math.isfinite(scores.loss):
             self._check_something_was_learned(phase)
             return None
         scored = time.perf_counter()
-        best = self.outcome.best
         record = EpochRecord(
             epoch=len(self.outcome.history) + 1,
             phase=number,
@@ -219,21 +310,32 @@ class _Run:
             fill_seconds=round(filled - started + filled_again - trained, 3),
             gradient_norm=_finite(result.gradient_norm),
         )
-        watch = self._plan.watch
-        self._keep(record, best is None or record.watched(watch) < best.watched(watch))
+        with self._backend.averaged():
+            self._keep(record, answers)
         self._watcher.epoch_done(self.outcome.history[-1])
         return self.outcome.history[-1]
 
-    def _validate(self, batches: Iterator[Any]) -> Scores:
-        """The scores of the model as it is now on the validation pictures."""
-        labels = self._feeding.loader.labels("validation")
-        return score(self._backend.predict(batches), labels, self._plan.data.classes)
+    def _validate(self, batches: Iterator[Any]) -> tuple[NDArray[np.float32], Scores]:
+        """What the model as it is now says of the validation pictures, and its scores."""
+        with self._backend.averaged():
+            answers = self._backend.predict(batches)
+        return answers, score(answers, self._feeding.loader.labels("validation"), self._plan.data.classes)
 
-    def _keep(self, record: EpochRecord, is_best: bool) -> None:
-        if is_best:
+    def _is_better(self, record: EpochRecord, other: EpochRecord) -> bool:
+        return record.watched(self._plan.watch) < other.watched(self._plan.watch)
+
+    def _keep(self, record: EpochRecord, answers: NDArray[np.float32]) -> None:
+        """Copies of the weights where they are the best so far, of all phases or of this one."""
+        if self.outcome.best is None or self._is_better(record, self.outcome.best):
             record = EpochRecord(**{**vars(record), "best": True})
+        best_of_phase = self._best_of_phase is None or self._is_better(record, self._best_of_phase.record)
+        wanted = record.best or (best_of_phase and self._is_search)
+        weights = self._backend.snapshot() if wanted else None
+        if best_of_phase:
+            self._best_of_phase, self._weights_of_phase = Validated(record, answers), weights
+        if record.best:
             # Together, so that Ctrl-C between them can't leave one epoch's name on another's weights.
-            self._best_weights, self.outcome.best = self._backend.snapshot(), record
+            self._best_weights, self.outcome.best = weights, record
         self.outcome.history.append(record)
         self._on_epoch(self.outcome.history)
 
@@ -249,7 +351,9 @@ def _finite(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 
 
-def _loss_settings(plan: Plan) -> LossSettings:
+def loss_settings(plan: Plan) -> LossSettings:
+    """What the plan's steps minimise, by the order of its classes."""
+
     def in_order(values: dict[str, float] | None) -> NDArray[np.float32] | None:
         return None if values is None else np.array([values[name] for name in plan.data.classes], np.float32)
 

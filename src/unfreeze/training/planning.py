@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import platform
+from collections.abc import Sequence
 from importlib.metadata import version
 
 from unfreeze.data.balance import class_weights, logit_offsets, pictures_per_epoch, repeats
@@ -11,8 +12,9 @@ from unfreeze.data.dataset import Dataset
 from unfreeze.data.picture import decoding_threads
 from unfreeze.errors import RecipeError
 from unfreeze.recipe.network import Network
-from unfreeze.recipe.plan import Plan, PlannedData
+from unfreeze.recipe.plan import Phase, Plan, PlannedData
 from unfreeze.recipe.recipe import Augment, Input, Recipe
+from unfreeze.recipe.schedule_remarks import schedule_remarks
 from unfreeze.recipe.strategies import make_phases, unused_keys
 from unfreeze.training.backend import Backend
 
@@ -54,7 +56,7 @@ def make_plan(recipe: Recipe, dataset: Dataset, backend: Backend) -> Plan:
         ),
         batch_size=batch_size,
         loader_threads=_loader_threads(recipe.input),
-        augment=_with_views(recipe.augment, sum(phase.epochs for phase in phases)),
+        augment=_with_views(recipe.augment, _epochs(recipe, phases)),
         watch=recipe.watch,
         label_smoothing=recipe.label_smoothing,
         stochastic_depth=recipe.stochastic_depth,
@@ -70,7 +72,7 @@ def make_plan(recipe: Recipe, dataset: Dataset, backend: Backend) -> Plan:
         steps_per_epoch=math.ceil(_batches(pictures, batch_size) / recipe.input.accumulate),
         phases=phases,
         environment=_environment() | backend.environment,
-        remarks=_remarks(network, recipe),
+        remarks=(*_remarks(network, recipe), *schedule_remarks(recipe, phases)),
     )
 
 
@@ -89,6 +91,13 @@ def _batch_size(asked: Input, pictures: int) -> int:
         return asked.batch_size
     # A small set in few large batches would give too few steps to learn from.
     return min(_BATCH_SIZE, max(_SMALLEST_BATCH, pictures // _STEPS_WANTED))
+
+
+def _epochs(recipe: Recipe, phases: Sequence[Phase]) -> int:
+    """Of all phases; of a search those of the first two, because it may end there."""
+    if recipe.strategy == "auto":
+        phases = phases[:2]
+    return sum(phase.epochs for phase in phases)
 
 
 def _with_views(asked: Augment, epochs: int) -> Augment:

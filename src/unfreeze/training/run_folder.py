@@ -9,6 +9,7 @@
     findings.json       what was recognised in the curves
     model/              weights.safetensors (PyTorch) or model.keras (TensorFlow), manifest.json and calibration.json
     curves.png, confusion.png, report.html
+    rates.json .png     the range tests, where the recipe leaves rates open
 
 Nothing in it needs unpickling.
 """

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
-from itertools import groupby
+from contextlib import AbstractContextManager, nullcontext
+from itertools import chain, groupby
 from pathlib import Path
 from typing import Any
 
@@ -13,26 +14,27 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from unfreeze.backends.tensorflow.batchnorm import MovingVariances
+from unfreeze.backends.tensorflow.averaging import RunningMean
 from unfreeze.backends.tensorflow.folding import Folded
-from unfreeze.backends.tensorflow.freezing import Parts, freeze, layers_at, split
+from unfreeze.backends.tensorflow.freezing import Parts, by_stage, freeze, layers_at, split, statistics
 from unfreeze.backends.tensorflow.gradcam import grad_cam
 from unfreeze.backends.tensorflow.inputs import arrivals
-from unfreeze.backends.tensorflow.losses import Objective, cross_entropy
+from unfreeze.backends.tensorflow.losses import Objective, Targets
 from unfreeze.backends.tensorflow.machine import choose_device, choose_precision, compute_in, name_device
 from unfreeze.backends.tensorflow.networks import make_model
 from unfreeze.backends.tensorflow.optimizers import PhaseOptimizer
 from unfreeze.backends.tensorflow.precision import train_depthwise_in_float32
 from unfreeze.backends.tensorflow.prefix import Prefix, Tensors, engine_for, normalised, to_array, to_tensor
+from unfreeze.backends.tensorflow.step import Step
 from unfreeze.backends.tensorflow.storage import read_model, save_model
-from unfreeze.data.load import Batch
+from unfreeze.data.load import Batch, Mix
 from unfreeze.recipe.network import HEAD, Network
 from unfreeze.recipe.plan import Phase, Precision
 from unfreeze.recipe.recipe import Recipe
 from unfreeze.training.allocator import keep_freed_memory
 from unfreeze.training.arrivals import Arrival
-from unfreeze.training.backend import Encoded, EpochResult, LossSettings, Snapshot
-from unfreeze.training.encoding import boundary_of, encoded
+from unfreeze.training.backend import Encoded, EpochResult, LossSettings, Rates, Snapshot
+from unfreeze.training.encoding import boundary_of, encoded, in_steps
 
 
 def open_network(recipe: Recipe, classes: tuple[str, ...]) -> TensorFlowBackend:
@@ -74,7 +76,9 @@ class TensorFlowBackend:
         self._contract = network.contract.with_side(model.input_shape[1])
         self._boundary = HEAD  # a finished model trains nothing: its base is one frozen part
         self._optimizer: PhaseOptimizer | None = None
-        self._step: Callable[..., tuple[tf.Tensor, tf.Tensor]] | None = None
+        self._step: Step | None = None
+        self._mean: RunningMean | None = None
+        self._accumulate = 1
         self._parts: dict[str, Parts] = {}
         self._prefixes: dict[tuple[str, str | None], tuple[str, Prefix]] = {}
         self._tails: dict[str, tuple[Folded, Callable[..., tf.Tensor]]] = {}
@@ -100,20 +104,26 @@ class TensorFlowBackend:
             "frozen part by": self._engines(),
         }
 
-    def start_phase(self, phase: Phase, loss: LossSettings) -> None:
-        self._boundary = phase.boundary
-        statistics_stay = phase.batchnorm == "frozen"
-        variables = freeze(self._model, *self._network.split(phase.boundary), self._network, statistics_stay)
+    def start_phase(self, phase: Phase, loss: LossSettings, accumulate: int = 1, ema: float | None = None) -> None:
+        self._boundary, self._accumulate = phase.boundary, accumulate
+        frozen, trainable = self._network.split(phase.boundary)
+        training = freeze(self._model, frozen, trainable, self._network, phase.batchnorm == "frozen")
+        stages = by_stage(self._model, training, self._network)
+        variables = [*chain.from_iterable(stages.values())]
+        suffix = self._split(self._boundary).suffix
+        assert suffix is not None
         with tf.device(self._device):
-            self._optimizer = PhaseOptimizer(phase.optimizer, variables, self._optimizer)
-        if self._device == "/CPU:0" and self._precision == "bfloat16":
-            train_depthwise_in_float32(self._model)
-        else:
-            compute_in(self._model, self._precision)
-        self._step = self._compile_step(variables, self._optimizer, Objective(loss))
+            before = self._optimizer if phase.start == "best" else None
+            self._optimizer = PhaseOptimizer(phase.optimizer, stages, before)
+            self._mean = None if ema is None else RunningMean([*variables, *statistics(self._model)], ema)
+            self._step = Step(
+                suffix, self._given_as_float32, variables, Objective(loss), self._optimizer, self._mean, accumulate > 1,
+                self._compiled_for_training,
+            )  # fmt: skip
+        self._step.prepare(mixed=bool(self._recipe.augment.mixup or self._recipe.augment.cutmix))
 
     def finish(self) -> None:
-        self._boundary = HEAD
+        self._boundary, self._mean = HEAD, None
 
     def identify_prefix(self, boundary: str) -> dict[str, str] | None:
         if self._split(boundary).prefix is None:
@@ -127,12 +137,10 @@ class TensorFlowBackend:
         }
 
     def encode(self, batches: Iterable[Batch | Encoded], boundary: str) -> Iterator[Encoded]:
-        for tensors, labels in self._activations(batches, boundary):
-            yield Encoded(tuple(to_array(tensor) for tensor in tensors), labels, boundary)
+        for tensors, labels, mix in self._activations(batches, boundary):
+            yield Encoded(tuple(to_array(tensor) for tensor in tensors), labels, boundary, mix)
 
-    def train_epoch(
-        self, batches: Iterable[Batch | Encoded], rate: Callable[[int], float], on_step: Callable[[int], None]
-    ) -> EpochResult:
+    def train_epoch(self, batches: Iterable[Batch | Encoded], rates: Rates, on_step: Callable[[int], None]) -> EpochResult:
         if self._optimizer is None or self._step is None:
             raise RuntimeError("start_phase comes before train_epoch")
         # Sums stay on the device: reading them at every step would make a GPU wait.
@@ -140,15 +148,20 @@ class TensorFlowBackend:
         largest = tf.zeros(())
         pictures = 0
         with tf.device(self._device):
-            for step, (tensors, labels) in enumerate(self._activations(batches, self._boundary)):
-                self._optimizer.set_rate(rate(step))
-                step_sums, norm = self._step(labels, *tensors)
+            activations = self._activations(batches, self._boundary)
+            given = ((tensors, Targets.of(labels, mix)) for tensors, labels, mix in activations)
+            for number, step in enumerate(in_steps(given, self._accumulate)):
+                self._optimizer.set_rates(rates(number))
+                step_sums, norm, shown = self._step(step)
                 sums += step_sums
                 largest = tf.maximum(largest, norm)  # NaN stays NaN
-                pictures += len(labels)
-                on_step(len(labels))
+                pictures += shown
+                on_step(shown)
         objective, loss, right = (sums / max(pictures, 1)).numpy().tolist()
         return EpochResult(objective, loss, right, pictures, float(largest))
+
+    def averaged(self) -> AbstractContextManager[None]:
+        return nullcontext() if self._mean is None else self._mean.shown()
 
     def predict(self, batches: Iterable[Batch | Encoded]) -> NDArray[np.float32]:
         outputs = [np.empty((0, len(self._classes)), np.float32)]
@@ -156,7 +169,7 @@ class TensorFlowBackend:
             for boundary, group in groupby(batches, boundary_of):
                 boundary = boundary or self._boundary
                 tail = self._tail(boundary)
-                outputs += [tail(*tensors).numpy() for tensors, _ in self._activations(group, boundary)]
+                outputs += [tail(*tensors).numpy() for tensors, *_ in self._activations(group, boundary)]
         return np.concatenate(outputs)
 
     def arrivals(self, batches: Iterable[NDArray[np.float32]], first_only: bool) -> list[Arrival]:
@@ -187,33 +200,6 @@ class TensorFlowBackend:
         compute_in(self._model, "float32")  # what was traced stays as it is
         save_model(self._model, manifest, folder)
 
-    def _compile_step(
-        self, variables: list[Any], optimizer: PhaseOptimizer, minimised: Objective
-    ) -> Callable[..., tuple[tf.Tensor, tf.Tensor]]:
-        """One step. Objective and loss, each times the pictures, and how many were named right: float64 [3].
-
-        With it the gradient's norm before clipping, float32 [].
-        """
-        suffix = self._split(self._boundary).suffix
-        assert suffix is not None
-        values = [variable.value for variable in variables]
-        statistics = MovingVariances(suffix)
-
-        def step(labels: tf.Tensor, *tensors: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            given = self._given(tensors, tf.float32)
-            with tf.GradientTape(watch_accessed_variables=False) as tape:
-                tape.watch(values)
-                with statistics.unbiased(tf.shape(labels)[0]):
-                    logits = suffix(given, training=True)
-                objective = minimised(logits, labels)
-            norm = optimizer.apply(tape.gradient(objective, values))
-            loss = tf.reduce_sum(cross_entropy(logits, labels))
-            right = tf.reduce_sum(tf.cast(tf.argmax(logits, axis=1) == labels, tf.float64))
-            count = tf.cast(tf.shape(labels)[0], tf.float64)
-            return tf.stack([tf.cast(objective, tf.float64) * count, tf.cast(loss, tf.float64), right]), norm
-
-        return self._compiled(step, tf.TensorSpec([None], tf.int64))
-
     def _tail(self, boundary: str) -> Callable[..., tf.Tensor]:
         """Log-probabilities as the weights are now, from activations, or from pictures where nothing is frozen."""
         if boundary not in self._tails:
@@ -225,7 +211,7 @@ class TensorFlowBackend:
             def log_probabilities(*tensors: tf.Tensor) -> tf.Tensor:
                 return tf.nn.log_softmax(folded.model(self._given(tensors), training=False))
 
-            self._tails[boundary] = folded, self._compiled(log_probabilities, boundary=boundary)
+            self._tails[boundary] = folded, self._compiled(log_probabilities, boundary)
         folded, function = self._tails[boundary]
         folded.refresh()
         return function
@@ -237,11 +223,21 @@ class TensorFlowBackend:
         given = [tensor if dtype is None else tf.cast(tensor, dtype) for tensor in tensors]
         return given if len(given) > 1 else given[0]
 
+    def _given_as_float32(self, tensors: tuple[tf.Tensor, ...]) -> Any:
+        return self._given(tensors, tf.float32)
+
+    def _compiled_for_training(self, function: Callable[..., Any], before: list[tf.TensorSpec]) -> Callable[..., Any]:
+        if self._device == "/CPU:0" and self._precision == "bfloat16":
+            train_depthwise_in_float32(self._model)
+        else:
+            compute_in(self._model, self._precision)
+        return self._compiled(function, self._boundary, before)
+
     def _compiled(
-        self, function: Callable[..., Any], *before: tf.TensorSpec, boundary: str | None = None
+        self, function: Callable[..., Any], boundary: str, before: Iterable[tf.TensorSpec] = ()
     ) -> Callable[..., Any]:
         """Traced here and now, because the layers' precision is read while tracing."""
-        parts = self._split(boundary or self._boundary)
+        parts = self._split(boundary)
         assert parts.suffix is not None
         floats = tf.bfloat16 if self._precision == "bfloat16" else tf.float32
         kind = floats if parts.prefix is not None else tf.uint8
@@ -251,8 +247,10 @@ class TensorFlowBackend:
             traced = compiled.get_concrete_function()
         return lambda *arrays: traced(*(tf.convert_to_tensor(array) for array in arrays))
 
-    def _activations(self, batches: Iterable[Batch | Encoded], boundary: str) -> Iterator[tuple[Tensors, NDArray[np.int64]]]:
-        """What crosses a boundary, or pictures where nothing is frozen, with labels; in order."""
+    def _activations(
+        self, batches: Iterable[Batch | Encoded], boundary: str
+    ) -> Iterator[tuple[Tensors, NDArray[np.int64], Mix | None]]:
+        """What crosses a boundary, or pictures where nothing is frozen, with labels and mix; in order."""
         return encoded(batches, lambda start: self._way(start, boundary))
 
     def _way(self, start: str | None, boundary: str) -> Callable[[Iterable[tuple[NDArray[Any], ...]]], Iterable[Tensors]]:

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 from keras import layers, ops
 
+from unfreeze.backends.tensorflow.stochastic_depth import drop
 from unfreeze.exchange.graph import Graph, Node
 
 # The equation of a layer that multiplies the last axis by a parameter of PyTorch's shape [C], and of one of [C, 1, 1]: the
@@ -86,6 +87,10 @@ def _scale(node: Node, x: Any) -> Any:
     equation = f"{letters},{letters[axis]}->{letters}"
     bias = letters[axis] if "bias" in node.weights else None
     return layers.EinsumDense(equation, output_shape=x.shape[1:], bias_axes=bias, name=node.name)(x)
+
+
+def _drop_path(node: Node, x: Any) -> Any:
+    return drop(node.attributes["rate"], len(x.shape), node.name)(x)
 
 
 def _activation(node: Node, x: Any) -> Any:
@@ -193,6 +198,7 @@ _BUILDERS: dict[str, Callable[..., Any]] = {
     "layer_norm": _layer_norm,
     "group_norm": _group_norm,
     "scale": _scale,
+    "drop_path": _drop_path,
     "activation": _activation,
     "unary": _unary,
     "power": _power,

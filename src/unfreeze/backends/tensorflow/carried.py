@@ -43,6 +43,7 @@ def open_carried(recipe: Recipe, keep: bool = True) -> Opened:
 
     Raises:
         ModelError: no such network or weights, an input it can't take, or an operation that can't be carried over.
+        RecipeError: the input is too small for the network, or stochastic depth isn't in it.
         FrameworkError: it must be carried over, and PyTorch isn't installed.
     """
     kept = _kept_file(recipe)
@@ -53,7 +54,7 @@ def check(recipe: Recipe) -> None:
     """Refuses what `open_carried` would; carries the network over, unless it is kept already.
 
     Raises:
-        ModelError, FrameworkError: as `open_carried`.
+        ModelError, RecipeError, FrameworkError: as `open_carried`.
     """
     kept = _kept_file(recipe)
     if not (kept.is_file() and _description_file(kept).is_file()):
@@ -119,6 +120,8 @@ def _kept_file(recipe: Recipe) -> Path:
         identity["weights"] = "pretrained"
     else:
         identity["weights"] = _identity_of_files(Path(recipe.weights))
+    if recipe.stochastic_depth:
+        identity["stochastic_depth"] = recipe.stochastic_depth
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:8]
     name = re.sub(r"[^\w.-]", "_", f"{recipe.model}-{recipe.input.side_px}-{digest}.keras")
     return cache_folder() / CARRIED_OVER / name

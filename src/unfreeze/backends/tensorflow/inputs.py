@@ -24,7 +24,7 @@ class _EnoughError(Exception):
 
 
 def check_inputs(model: keras.Model, batches: Iterable[Any], pictures: int) -> DataFinding:
-    """See `unfreeze.tensorflow.check_inputs`."""
+    """See `unfreeze.keras.check_inputs`."""
     if not isinstance(model, keras.Model):
         raise ModelError(f"model: a keras.Model is needed, received {type(model).__name__}")
     taken = first_batches(batches, pictures, np.asarray)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import fnmatch
+from dataclasses import replace
 
 import keras
 
-from unfreeze.backends.tensorflow import applications, carried
+from unfreeze.backends.tensorflow import applications, carried, stochastic_depth
 from unfreeze.backends.tensorflow.head import add_head, head_stage
 from unfreeze.backends.tensorflow.machine import choose_device
 from unfreeze.backends.tensorflow.opened import Opened
@@ -21,11 +22,12 @@ def check(recipe: Recipe) -> None:
 
     Raises:
         ModelError: no such network, or no such weights file.
-        RecipeError: the device asked for isn't there.
+        RecipeError: the device asked for isn't there, or stochastic depth isn't in the network.
     """
     _check_name(recipe.model)
     if recipe.model in applications.names():
         applications.check(recipe.model, recipe.weights)
+        stochastic_depth.check(recipe.model, recipe.stochastic_depth)
     else:
         carried.check(recipe)
     choose_device(recipe.device)
@@ -36,9 +38,10 @@ def make_model(recipe: Recipe, classes: int) -> tuple[keras.Model, Network]:
 
     Raises:
         ModelError: no such network, or its weights can't be had.
-        RecipeError: the input is too small for the network.
+        RecipeError: the input is too small for the network, or stochastic depth isn't in it.
     """
     opened = _open_base(recipe)
+    stochastic_depth.seed(opened.base, recipe.seed)
     model = add_head(opened.base, classes, recipe.head, recipe.seed)
     return model, describe(opened, recipe.model, model)
 
@@ -79,7 +82,9 @@ def _open_base(recipe: Recipe, keep: bool = True) -> Opened:
     if recipe.model not in applications.names():
         return carried.open_carried(recipe, keep)
     keras.utils.set_random_seed(recipe.seed)  # for random weights
-    return applications.open_application(recipe.model, recipe.weights, recipe.input.side_px)
+    stochastic_depth.check(recipe.model, recipe.stochastic_depth)
+    opened = applications.open_application(recipe.model, recipe.weights, recipe.input.side_px)
+    return replace(opened, base=stochastic_depth.set_rate(opened.base, recipe.stochastic_depth))
 
 
 def _check_name(name: str) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path
 from typing import Any
 
@@ -16,28 +17,38 @@ import torch.nn.functional as F
 import torchvision
 from numpy.typing import NDArray
 from torch import Tensor, fx
-from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
-from unfreeze.backends.torch.freezing import Parts, freeze, module_at, own_tensors, set_training_mode, split
+from unfreeze.backends.torch.averaging import RunningMean
+from unfreeze.backends.torch.freezing import (
+    Parts,
+    by_stage,
+    freeze,
+    module_at,
+    own_tensors,
+    set_training_mode,
+    split,
+    statistics,
+)
 from unfreeze.backends.torch.gradcam import grad_cam
 from unfreeze.backends.torch.head import FineTuned
 from unfreeze.backends.torch.inputs import arrivals
-from unfreeze.backends.torch.losses import Objective
-from unfreeze.backends.torch.machine import autocast, choose_device, choose_precision, name_device, threads
+from unfreeze.backends.torch.losses import Objective, Targets
+from unfreeze.backends.torch.machine import autocast, choose_device, choose_precision, name_device
 from unfreeze.backends.torch.networks import make_model
-from unfreeze.backends.torch.optimizers import make_optimizer, set_rate
+from unfreeze.backends.torch.optimizers import PhaseOptimizer
 from unfreeze.backends.torch.precision import train_depthwise_in_float32
 from unfreeze.backends.torch.prefix import Prefix, Tensors, engine_for, normalised, to_array, to_device
+from unfreeze.backends.torch.step import Step
 from unfreeze.backends.torch.storage import read_model, save_model
 from unfreeze.backends.torch.tracing import modes_kept, trace
-from unfreeze.data.load import Batch
+from unfreeze.data.load import Batch, Mix
 from unfreeze.recipe.network import HEAD, Network
 from unfreeze.recipe.plan import Phase, Precision
 from unfreeze.recipe.recipe import Recipe
 from unfreeze.training.allocator import keep_freed_memory
 from unfreeze.training.arrivals import Arrival
-from unfreeze.training.backend import Encoded, EpochResult, LossSettings, Snapshot
-from unfreeze.training.encoding import boundary_of, encoded
+from unfreeze.training.backend import Encoded, EpochResult, LossSettings, Rates, Snapshot
+from unfreeze.training.encoding import boundary_of, encoded, in_steps
 
 
 def open_network(recipe: Recipe, classes: tuple[str, ...]) -> TorchBackend:
@@ -80,10 +91,11 @@ class TorchBackend:
         asked = recipe.input.side_px
         self._contract = network.contract if asked == "auto" else network.contract.with_side(asked)
         self._boundary = HEAD  # a finished model trains nothing: its base is one frozen part
-        self._optimizer: torch.optim.Optimizer | None = None
-        self._clip_norm: float | None = None
+        self._optimizer: PhaseOptimizer | None = None
+        self._step: Step | None = None
+        self._mean: RunningMean | None = None
+        self._accumulate = 1
         self._freeze_statistics = True
-        self._objective = Objective(LossSettings(), self._device)
         self._parts: dict[str, Parts] = {}
         self._prefixes: dict[tuple[str, str | None], tuple[str, Prefix]] = {}
 
@@ -109,16 +121,23 @@ class TorchBackend:
             "frozen part by": self._engines(),
         }
 
-    def start_phase(self, phase: Phase, loss: LossSettings) -> None:
-        self._boundary = phase.boundary
-        freeze(self._model, *self._network.split(phase.boundary))
-        self._optimizer = make_optimizer(self._model, phase.optimizer, phase.rate, self._optimizer)
-        self._clip_norm = phase.optimizer.clip_norm
+    def start_phase(self, phase: Phase, loss: LossSettings, accumulate: int = 1, ema: float | None = None) -> None:
+        self._boundary, self._accumulate = phase.boundary, accumulate
+        frozen, trainable = self._network.split(phase.boundary)
+        freeze(self._model, frozen, trainable)
         self._freeze_statistics = phase.batchnorm == "frozen"
-        self._objective = Objective(loss, self._device)
+        stages = by_stage(self._model, self._network)
+        before = self._optimizer if phase.start == "best" else None
+        self._optimizer = PhaseOptimizer(phase.optimizer, stages, before)
+        self._mean = None
+        if ema is not None:
+            moving = [] if self._freeze_statistics else statistics(self._model, trainable)
+            self._mean = RunningMean([*chain.from_iterable(stages.values()), *moving], ema)
+        objective, one_thread = Objective(loss, self._device), 1 if phase.boundary == HEAD else None
+        self._step = Step(self._logits, objective, self._optimizer, self._mean, accumulate > 1, one_thread)
 
     def finish(self) -> None:
-        self._boundary = HEAD
+        self._boundary, self._mean = HEAD, None
 
     def identify_prefix(self, boundary: str) -> dict[str, str] | None:
         if self._split(boundary).prefix is None:
@@ -132,13 +151,11 @@ class TorchBackend:
         }
 
     def encode(self, batches: Iterable[Batch | Encoded], boundary: str) -> Iterator[Encoded]:
-        for tensors, labels in self._activations(batches, boundary):
-            yield Encoded(tuple(to_array(tensor) for tensor in tensors), labels, boundary)
+        for tensors, labels, mix in self._activations(batches, boundary):
+            yield Encoded(tuple(to_array(tensor) for tensor in tensors), labels, boundary, mix)
 
-    def train_epoch(
-        self, batches: Iterable[Batch | Encoded], rate: Callable[[int], float], on_step: Callable[[int], None]
-    ) -> EpochResult:
-        if self._optimizer is None:
+    def train_epoch(self, batches: Iterable[Batch | Encoded], rates: Rates, on_step: Callable[[int], None]) -> EpochResult:
+        if self._optimizer is None or self._step is None:
             raise RuntimeError("start_phase comes before train_epoch")
         activations = self._activations(batches, self._boundary)
         set_training_mode(self._model, self._network.split(self._boundary)[0], self._freeze_statistics)
@@ -146,23 +163,26 @@ class TorchBackend:
         sums = torch.zeros(3, dtype=torch.float64, device=self._device)
         largest = torch.zeros((), device=self._device)
         pictures = 0
-        for step, (tensors, labels) in enumerate(activations):
-            set_rate(self._optimizer, rate(step))
-            with threads(1 if self._boundary == HEAD else None):
-                step_sums, norm = self._step(tensors, torch.from_numpy(labels).to(self._device))
+        given = ((tensors, Targets.of(labels, mix, self._device)) for tensors, labels, mix in activations)
+        for number, step in enumerate(in_steps(given, self._accumulate)):
+            self._optimizer.set_rates(rates(number))
+            step_sums, norm, shown = self._step(step)
             sums += step_sums
             largest = torch.maximum(largest, norm)  # NaN stays NaN
-            pictures += len(labels)
-            on_step(len(labels))
+            pictures += shown
+            on_step(shown)
         objective, loss, right = (sums / max(pictures, 1)).tolist()
         return EpochResult(objective, loss, right, pictures, largest.item())
+
+    def averaged(self) -> AbstractContextManager[None]:
+        return nullcontext() if self._mean is None else self._mean.shown()
 
     def predict(self, batches: Iterable[Batch | Encoded]) -> NDArray[np.float32]:
         outputs = [np.empty((0, len(self._classes)), np.float32)]
         self._model.eval()
         for boundary, group in groupby(batches, boundary_of):
             boundary = boundary or self._boundary
-            for tensors, _ in self._activations(group, boundary):
+            for tensors, *_ in self._activations(group, boundary):
                 with torch.inference_mode(), autocast(self._device, self._precision):
                     outputs.append(F.log_softmax(self._tail(tensors, boundary), dim=1).cpu().numpy())
         return np.concatenate(outputs)
@@ -191,27 +211,15 @@ class TorchBackend:
         }
         save_model(self._model, manifest, folder)
 
-    def _step(self, tensors: Tensors, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """One step. Objective and loss, each times the pictures, and how many were named right: float64 [3], on the device.
-
-        With it the gradient's norm before clipping, float32 [].
-        """
-        assert self._optimizer is not None
+    def _logits(self, tensors: Tensors) -> Tensor:
+        """Those of a batch in training."""
         with autocast(self._device, self._precision):
-            logits = self._tail(tensors, self._boundary)
-        objective = self._objective(logits, labels)
-        self._optimizer.zero_grad(set_to_none=True)
-        objective.backward()  # type: ignore[no-untyped-call]
-        norm = get_total_norm([parameter.grad for parameter in self._model.parameters() if parameter.grad is not None])
-        if self._clip_norm is not None:
-            clip_grads_with_norm_(self._model.parameters(), self._clip_norm, norm)
-        self._optimizer.step()
-        with torch.no_grad():
-            loss, right = F.cross_entropy(logits, labels, reduction="sum"), (logits.argmax(1) == labels).sum()
-            return torch.stack([objective.double() * len(labels), loss.double(), right.double()]), norm
+            return self._tail(tensors, self._boundary)
 
-    def _activations(self, batches: Iterable[Batch | Encoded], boundary: str) -> Iterator[tuple[Tensors, NDArray[np.int64]]]:
-        """What crosses a boundary, or normalised pictures where nothing is frozen, with labels; in order."""
+    def _activations(
+        self, batches: Iterable[Batch | Encoded], boundary: str
+    ) -> Iterator[tuple[Tensors, NDArray[np.int64], Mix | None]]:
+        """What crosses a boundary, or normalised pictures where nothing is frozen, with labels and mix; in order."""
         return encoded(batches, lambda start: self._way(start, boundary))
 
     def _way(self, start: str | None, boundary: str) -> Callable[[Iterable[tuple[NDArray[Any], ...]]], Iterable[Tensors]]:

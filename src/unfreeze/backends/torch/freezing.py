@@ -11,7 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from unfreeze.backends.torch.head import FineTuned
 from unfreeze.backends.torch.stages import NEW_HEAD
 from unfreeze.backends.torch.tracing import BATCH, value_of
-from unfreeze.recipe.network import Layer
+from unfreeze.recipe.network import Layer, Network
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,24 @@ def freeze(model: FineTuned, frozen: Iterable[Layer], trainable: Iterable[Layer]
     for layer in trainable:
         for parameter in module_at(model, layer).parameters(recurse=False):
             parameter.requires_grad_(True)
+
+
+def by_stage(model: FineTuned, network: Network) -> dict[str, list[nn.Parameter]]:
+    """The parameters that have gradients, by the stage they are in; one that two layers share, by the first."""
+    seen: set[nn.Parameter] = set()
+    found: dict[str, list[nn.Parameter]] = {}
+    for stage in network.stages:
+        own = [parameter for layer in stage.layers for parameter in module_at(model, layer).parameters(recurse=False)]
+        found[stage.name] = [each for each in dict.fromkeys(own) if each.requires_grad and each not in seen]
+        seen.update(own)
+    return {name: members for name, members in found.items() if members}
+
+
+def statistics(model: FineTuned, layers: Iterable[Layer]) -> list[Tensor]:
+    """The running statistics of the BatchNorm layers among some layers."""
+    norms = [module for module in (module_at(model, layer) for layer in layers) if isinstance(module, _BatchNorm)]
+    found = [statistic for norm in norms for statistic in (norm.running_mean, norm.running_var)]
+    return [statistic for statistic in found if statistic is not None]
 
 
 def set_training_mode(model: FineTuned, frozen: Iterable[Layer], freeze_statistics: bool) -> None:

