@@ -69,7 +69,7 @@ def test_it_goes_down_while_steps_gain_and_ends_with_the_first_that_doesnt() -> 
     decisions = {row.step: (row.decision, row.reason.partition(":")[0]) for row in one.plan.evidence}
     assert decisions["head only"][0] == "kept"
     assert decisions[steps[1]] == ("kept", "better by more than noise")
-    assert decisions[steps[2]] == ("not kept", "within noise")
+    assert decisions[steps[2]] == ("not kept", "no gain worth having")
     assert decisions[steps[3]][0] == "not taken"
 
 

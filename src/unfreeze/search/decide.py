@@ -8,6 +8,8 @@ from unfreeze.diagnosis.better import Gain
 
 # Noise: so many standard errors of the difference on the same validation pictures. Measured in docs/decisions/0018-auto.md.
 STANDARD_ERRORS = 1.0
+# A gain worth a further step: a part of the loss, or of all pictures where something else is watched.
+WORTHWHILE_LOSS, WORTHWHILE_SCORE = 0.05, 0.01
 
 
 class Decision(NamedTuple):
@@ -27,9 +29,10 @@ class Decision(NamedTuple):
 def decide(gain: Gain, first: bool, far: bool) -> Decision:
     """What a step comes to, by its gain over the best weights before it.
 
-    The better weights are kept, and the search goes on while steps gain more than noise. The first step has the benefit of the
-    doubt: on none of eight data sets was the frozen base better in the end. Of pictures far from what the network knows, a step
-    that gains no more than noise isn't the last: what has to change may lie deeper.
+    The better weights are kept, and the search goes on while steps gain more than noise. Where few validation pictures leave it
+    open whether a step gained anything worth having, it goes on too: few pictures are quickly trained. The first step has the
+    benefit of the doubt: on none of eight data sets was the frozen base better in the end. Of pictures far from what the
+    network knows, a step that gains nothing isn't the last: what has to change may lie deeper.
 
     Args:
         first: whether only the head was trained before.
@@ -44,6 +47,12 @@ def decide(gain: Gain, first: bool, far: bool) -> Decision:
     if first:
         return Decision(True, True, f"within noise, and the first step has the benefit of the doubt: {change}")
     keep = gain.gain > 0
+    if gain.gain + noise > _worthwhile(gain):
+        return Decision(keep, True, f"within noise, which could hide a gain worth having: {change}")
     if far:
-        return Decision(keep, True, f"within noise, but the pictures are far from what the network knows: {change}")
-    return Decision(keep, False, f"within noise: {change}")
+        return Decision(keep, True, f"no gain worth having, but the pictures are far from what the network knows: {change}")
+    return Decision(keep, False, f"no gain worth having: {change}")
+
+
+def _worthwhile(gain: Gain) -> float:
+    return WORTHWHILE_LOSS * gain.first if gain.measure == "val_loss" else WORTHWHILE_SCORE
