@@ -11,7 +11,7 @@ import unfreeze
 
 PUBLIC = {
     "UnfreezeError", "abstention", "check_inputs", "clear_cache", "compare", "convert", "describe_model", "diagnose",
-    "evaluate", "improve", "inspect", "list_cache", "models", "open_run", "plan", "predict", "read_table", "train", "tune",
+    "draw_plan", "evaluate", "find_rate", "improve", "inspect", "list_cache", "models", "open_run", "plan", "predict", "read_table", "train", "tune",
     "write_report",
 }  # fmt: skip
 FRAMEWORKS = ("torch", "torchvision", "timm", "tensorflow", "keras", "keras_hub", "triton", "jax")

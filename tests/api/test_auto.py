@@ -11,14 +11,20 @@ import pytest
 
 from support.folders import class_folder
 from unfreeze import api
+from unfreeze.api.diagnoses import read_evidence
 from unfreeze.recipe.plan import Evidence
+from unfreeze.search import search
+from unfreeze.search.decide import Decision
 from unfreeze.training import run_folder
+from unfreeze.training.history import EpochRecord
 from unfreeze.training.loop import Silent
 
 QUICK = {
     "framework": "numpy", "model": "tiny", "strategy": "auto", "head_only.epochs": 2, "unfrozen.epochs": 3,
     "data.inspect": "none", "augment.views": 1, "explain": False,
 }  # fmt: skip
+# A rate at which the whole network forgets what the head knew.
+HOT = QUICK | {"unfrozen.rate": 0.05, "unfrozen.schedule.warmup_epochs": 0}
 
 
 class Listener(Silent):
@@ -27,6 +33,11 @@ class Listener(Silent):
 
     def decided(self, row: Evidence) -> None:
         self.rows.append(row)
+
+
+def weights(run: api.Run) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((run.folder / "model/manifest.json").read_text(encoding="utf-8"))["weights"]
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -50,15 +61,41 @@ def test_a_search_leaves_its_evidence_everywhere(numpy_backend: None, pictures: 
 
 def test_the_model_on_disk_is_the_one_that_was_kept(numpy_backend: None, pictures: Path, tmp_path: Path) -> None:
     # A whole network trained at such a rate is worse by more than noise: the search goes back to the head's weights.
-    run = api.train(pictures, out=tmp_path / "auto", **QUICK | {"unfrozen.rate": 0.05, "unfrozen.schedule.warmup_epochs": 0})
+    run = api.train(pictures, out=tmp_path / "auto", **HOT)
     assert [row.decision for row in run.plan.evidence][-2:] == ["kept", "not kept"]
     assert run.best_epoch is not None and run.best_epoch <= 2
     alone = api.train(pictures, out=tmp_path / "head", **QUICK | {"strategy": "feature-extraction"})
     assert alone.best_epoch == run.best_epoch
-    weights = [json.loads((one.folder / "model/manifest.json").read_text())["weights"] for one in (run, alone)]
-    assert all(np.array_equal(weights[0][name], weights[1][name]) for name in weights[1])
+    assert all(np.array_equal(weights(run)[name], values) for name, values in weights(alone).items())
     assert run.test is not None and alone.test is not None
     assert run.test.accuracy == alone.test.accuracy
+
+
+class Interrupting(Silent):
+    def epoch_done(self, record: EpochRecord) -> None:
+        if record.epoch == 4:
+            raise KeyboardInterrupt
+
+
+def test_ctrl_c_in_a_step_keeps_the_best_weights_so_far(numpy_backend: None, pictures: Path, tmp_path: Path) -> None:
+    run = api.train(pictures, out=tmp_path / "run", watcher=Interrupting(), **HOT)
+    assert (run.interrupted, len(run.history), run.endings[-1]) == (True, 4, "interrupted")
+    assert run.best_epoch is not None and run.best_epoch <= 2
+    alone = api.train(pictures, out=tmp_path / "head", **QUICK | {"strategy": "feature-extraction"})
+    assert all(np.array_equal(weights(run)[name], values) for name, values in weights(alone).items())
+    # The step that was broken off has no row.
+    assert run_folder.read_plan(run.folder).evidence[-1].step == "head only"
+
+
+def test_a_kept_step_is_the_run_s_best_though_an_epoch_before_it_was_better(
+    numpy_backend: None, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "decide", lambda *_, **__: Decision(True, True, "as the test wants it"))
+    run = api.train(pictures, out=tmp_path / "run", **HOT)
+    kept = run.history[(run.best_epoch or 0) - 1]
+    assert (kept.phase, kept.best) == (2, False)
+    assert run.validation is not None and run.validation.accuracy == kept.val_accuracy
+    assert read_evidence(run.folder).best_epoch == run.best_epoch
 
 
 def test_the_plan_says_what_the_steps_are_expected_to_take(numpy_backend: None, pictures: Path) -> None:

@@ -150,7 +150,7 @@ def test_a_variable_that_joins_counts_its_own_steps() -> None:
         head.apply([tf.constant(to_bias)])
     before = kernel.numpy()
     both = PhaseOptimizer(settings, staged([kernel, bias]), head)
-    both.set_rate(0.1)
+    both.set_rates(ALIKE)
     both.apply([tf.constant(gradient) for gradient in gradients()[0]])
     # Adam's first step is as long as the rate.
     np.testing.assert_allclose(np.abs(kernel.numpy() - before), 0.1, rtol=1e-4)

@@ -53,7 +53,7 @@ def test_the_plot(unfreeze: Command, photos: Path, tmp_path: Path, name: str) ->
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("plan.gif", "a plan is drawn as .png or .svg: give the file such an ending"), ("no/plan.png", "there is no folder")],
+    [("plan.gif", "pictures are drawn as .png or .svg: give the file such an ending"), ("no/plan.png", "there is no folder")],
 )
 def test_a_plot_that_can_not_be_is_refused_before_the_work(
     unfreeze: Command, photos: Path, tmp_path: Path, name: str, message: str

@@ -260,6 +260,7 @@ def test_a_recipe_that_learns_nothing_is_a_failed_trial(
         (("--trials", 0), "trials: 0 won't do"),
         (("--budget", "soon"), "budget: 'soon' isn't a time"),
         (("--search", "colour"), "search: there is no 'colour'"),
+        (("--search", ""), "search: there is no ''"),
         (("--strategy", "auto"), "strategy: auto measures how far to unfreeze by itself"),
     ],
 )

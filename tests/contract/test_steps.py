@@ -226,3 +226,13 @@ def test_stages_that_train_already_keep_their_moments_when_another_joins(trained
     alone, joined = ends
     assert furthest(joined, alone) < 1e-6
     assert furthest(alone, parted) > 1e-5
+
+
+@pytest.mark.parametrize("name", ["adamw", "sgd"])
+def test_moments_that_arent_finite_end_with_their_phase(trained: Trained, name: str) -> None:
+    phase = trained.with_optimizer(name=name, momentum=0.9)
+    trained.restart(phase)
+    assert not np.isfinite(trained.backend.train_epoch(batches(6), everywhere(1e30), lambda _: None).objective)
+    trained.restart(phase)
+    assert np.isfinite(trained.epoch(batches(6)).objective)
+    assert all(np.isfinite(values).all() for values in trained.tensors().values())

@@ -147,6 +147,7 @@ def test_after_dropout_harder_pictures_and_the_epochs_they_take() -> None:
 def test_where_all_of_it_is_done_less_is_trained() -> None:
     assert of([1.0] * 3, 0.5, plan=regularised("full")).remedy == {"strategy": "fine-tune-top"}
     assert of([1.0] * 3, 0.5, plan=regularised("fine-tune-top")).remedy == {"strategy": "feature-extraction"}
+    assert of([1.0] * 3, 0.5, plan=regularised("auto")).remedy == {}
     assert of([1.0] * 3, 0.5, plan=regularised("feature-extraction")).remedy == {}
 
 

@@ -147,3 +147,25 @@ def test_could_not_tell_without_validation(check: Check) -> None:
     nothing = {"val_accuracy": [math.nan] * 2, "val_loss": [math.nan] * 2}
     finding = check(two_phases(nothing, nothing))
     assert (finding.outcome, finding.severity, finding.remedy) == ("could not tell", "note", {})
+
+
+def searched(of: Evidence, kept: int) -> Evidence:
+    return replace(of, plan=small_plan(read_recipe(None, {"strategy": "auto", "unfrozen.rate": 0.01})), best_epoch=kept)
+
+
+def test_of_a_step_that_a_search_left_harm_is_a_note_with_a_lower_rate() -> None:
+    finding = harm.unfreezing_did_harm(searched(HARMED, kept=3))
+    assert (finding.outcome, finding.severity) == ("found", "note")
+    assert finding.remedy.keys() == {"unfrozen.rate"}
+    assert "were kept" in finding.explanation
+    assert harm.unfreezing_did_harm(searched(HARMED, kept=6)).severity == "warning"
+
+
+def test_a_search_isnt_told_to_try_what_it_has_tried() -> None:
+    finding = frozen.no_better_than_frozen(searched(SAME, kept=3))
+    assert (finding.outcome, finding.remedy) == ("found", {})
+
+
+def test_the_last_phase_of_a_search_is_the_one_that_was_kept() -> None:
+    assert HARMED.last.name == "last 2 stages"
+    assert [searched(HARMED, kept=kept).last.name for kept in (3, 6)] == ["head only", "last 2 stages"]

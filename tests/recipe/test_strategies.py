@@ -222,6 +222,12 @@ def test_keys_that_a_strategy_has_no_use_for(values, unused):
     assert unused_keys(NETWORK, validate_recipe(values)) == unused
 
 
+def test_a_search_of_random_weights_has_no_use_for_what_it_would_search_by():
+    recipe = validate_recipe({"strategy": "auto", "budget": "5m", "unfreeze": {"stages": 2}, "head_only": {"epochs": 2}})
+    assert unused_keys(NETWORK, recipe) == set()
+    assert unused_keys(small_network(pretrained=False), recipe) == {"budget", "unfreeze.stages", "head_only"}
+
+
 @settings(deadline=None)
 @given(
     strategy=st.sampled_from(sorted(STRATEGIES)),

@@ -81,7 +81,7 @@ def test_odd_plans(values, tmp_path):
 
 
 def test_files_that_can_not_be(tmp_path):
-    with pytest.raises(RecipeError, match=r"plan\.jpg: a plan is drawn as \.png or \.svg"):
+    with pytest.raises(RecipeError, match=r"plan\.jpg: pictures are drawn as \.png or \.svg"):
         draw_plan(a_plan(), tmp_path / "plan.jpg")
     with pytest.raises(StorageError, match="there is no folder"):
         draw_plan(a_plan(), tmp_path / "missing" / "plan.png")

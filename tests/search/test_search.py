@@ -105,7 +105,7 @@ def test_a_spent_budget_leaves_the_rest_out_and_says_so() -> None:
     one, names, _ = search([1.0, 0.5, 0.3], budget=Budget(seconds=0.001))
     assert names == ["head only"]
     assert one.is_over() == "the budget is spent"
-    assert {row.reason for row in one.plan.evidence if row.decision == "not taken"} == {"the budget is spent"}
+    assert {row.reason for row in one.plan.evidence if row.decision == "not taken"} == {"too little of the budget is left"}
 
 
 def test_a_budget_in_multiples_counts_in_head_phases() -> None:
@@ -127,3 +127,20 @@ def test_what_is_expected_before_the_first_step() -> None:
     rows = expected_steps(PLAN, estimates())
     assert [row.step for row in rows] == [phase.name for phase in PLAN.phases]
     assert all(row.estimated_seconds and row.decision == "may be taken" for row in rows)
+
+
+def test_a_step_shortened_for_the_budget_says_so() -> None:
+    guess = estimates()
+    one = Search(PLAN, LABELS, [], guess, Budget(), lambda _: None)
+    one.next_phase()
+    one.phase_done(trained(1.0))
+    # Half the time that the second step would take is left.
+    one._budget = Budget(seconds=one._elapsed() + PLAN.phases[1].epochs * guess.epoch(PLAN.phases[1].boundary) / 2)
+    shortened = one.next_phase()
+    assert shortened is not None
+    assert 3 <= shortened.epochs < PLAN.phases[1].epochs
+    assert one.plan.phases[1] == shortened
+    one.phase_done(trained(0.5))
+    assert one.plan.evidence[-1].reason.endswith(
+        f"; {shortened.epochs} epochs instead of {PLAN.phases[1].epochs}, for the budget"
+    )

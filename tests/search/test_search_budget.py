@@ -75,6 +75,11 @@ def test_a_step_is_shortened_to_the_time_left_and_left_out_below_three_epochs() 
     shortened = fitted(phase, 2.0, 13.0)
     assert shortened is not None
     assert shortened.epochs == 6
+    # Its warm-up with it: one longer than the phase would leave no step at the phase's rate.
+    slow = phase.model_copy(update={"schedule": phase.schedule.model_copy(update={"warmup_epochs": 5.0})})
+    shortened = fitted(slow, 2.0, 6.0)
+    assert shortened is not None
+    assert (shortened.epochs, shortened.schedule.warmup_epochs) == (3, 1.5)
     assert fitted(phase, 2.0, 5.9) is None
     short = phase.model_copy(update={"epochs": 2})
     assert fitted(short, 2.0, 4.5) is short

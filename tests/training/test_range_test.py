@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,9 +13,13 @@ import pytest
 from support import numpy_backend
 from support.folders import class_folder
 from unfreeze.api.opening import Opening, open_planned
+from unfreeze.data.load import Batch
 from unfreeze.data.scan import scan_for_training
 from unfreeze.errors import RecipeError
+from unfreeze.recipe.network import HEAD
 from unfreeze.recipe.read import read_recipe
+from unfreeze.training.backend import Encoded, EpochResult
+from unfreeze.training.encoding import boundary_of
 from unfreeze.training.feeding import Feeding
 from unfreeze.training.range_test import (
     PARTS,
@@ -115,10 +121,10 @@ def opening(tmp_path: Path, numpy_framework: str) -> Opening:
     return open_planned(recipe, scan_for_training(tmp_path / "photos", recipe.data, recipe.seed))
 
 
-def carried_out(opening: Opening, settings: RangeSettings) -> RangeTest:
+def carried_out(opening: Opening, settings: RangeSettings, number: int = 1) -> RangeTest:
     plan = opening.plan.model_copy(update={"cache": ()})
     with Feeding(opening.loader, opening.backend, plan, opening.place) as feeding:
-        return run_range_test(opening.backend, plan, plan.phases[1], feeding.feed(1), 0, settings)
+        return run_range_test(opening.backend, plan, plan.phases[number], feeding.feed(number), 0, settings)
 
 
 def test_the_model_is_as_before_byte_for_byte(opening: Opening) -> None:
@@ -151,3 +157,18 @@ def test_few_pictures_come_round_again(opening: Opening) -> None:
     tested = carried_out(opening, RangeSettings(1e-9, 1e-8, 40))
     assert len(tested.losses) == 40
     assert tested.verdict.outcome == "flat"
+
+
+def test_the_frozen_part_is_opened_once_for_all_steps(opening: Opening, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not at every step, where a backend would look again whether its frozen weights are still those."""
+    given, train_epoch = [], opening.backend.train_epoch
+
+    def noted(batches: Iterable[Batch | Encoded], *others: Any) -> EpochResult:
+        kept = list(batches)
+        given.extend(kept)
+        return train_epoch(kept, *others)
+
+    monkeypatch.setattr(opening.backend, "train_epoch", noted)
+    tested = carried_out(opening, RangeSettings(1e-6, 1e-3, 40), number=0)
+    assert len(given) == len(tested.losses) == 40
+    assert {boundary_of(batch) for batch in given} == {HEAD}

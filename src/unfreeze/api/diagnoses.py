@@ -67,8 +67,11 @@ def read_evidence(folder: Path) -> Evidence:
         predicted = run_folder.read_predictions(folder, plan.data.classes)
     try:
         sample = metrics.get("training_sample")
+        known = evidence_of(plan, history, tuple(metrics.get("phase_endings", ())))
         return replace(
-            evidence_of(plan, history, tuple(metrics.get("phase_endings", ()))),
+            known,
+            # A search may keep another epoch than the one that was the best at the time.
+            best_epoch=metrics.get("best_epoch", known.best_epoch),
             predicted=predicted.get("validation"),
             sample_accuracy=sample["accuracy"] if sample else None,
             **_seen_in_data(folder),

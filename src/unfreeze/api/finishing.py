@@ -57,7 +57,7 @@ def finish(folder: Path, job: Preparation, feeding: Feeding, outcome: Outcome, s
     run_folder.write_metrics(folder, metrics)
     run_folder.write_findings(folder, [asdict(finding) for finding in diagnose(folder)])
     if outcome.history:
-        draw_curves(outcome.history, folder / "curves.png")
+        draw_curves(outcome.history, folder / "curves.png", outcome.best.epoch if outcome.best else None)
     if job.recipe.explain:
         with contextlib.suppress(KeyboardInterrupt):  # the report does without
             explain(folder, job)

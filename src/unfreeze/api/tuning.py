@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unfreeze.api.preparation import Preparation, prepare, prepare_scanned, read_changed
+from unfreeze.api.rates import Testing
 from unfreeze.api.trying import Attempt, try_recipe
 from unfreeze.api.tuned import Trial, Tuning, scored, write_tables
 from unfreeze.api.tuning_folder import TUNING, check_folder, describe, held, write_or_check
@@ -27,7 +28,7 @@ from unfreeze.training import run_folder
 from unfreeze.training.history import EpochRecord, write_history
 from unfreeze.training.loop import NOT_FINITE, Silent, Watcher
 from unfreeze.tuning.budget import Budget
-from unfreeze.tuning.space import Space, make_space
+from unfreeze.tuning.space import Space, check_search, make_space
 
 if TYPE_CHECKING:
     from unfreeze.tuning.study import Study
@@ -55,6 +56,7 @@ def tune(
     on_trial: Callable[[Trial], None] = lambda _: None,
     watching: Watching = lambda: nullcontext(Silent()),
     progress: Progress | None = None,
+    testing: Testing | None = None,
     **changes: Any,
 ) -> Tuning:
     """Tries a few values of rates, stages, dropout and decay around a recipe. Twin of `unfreeze tune`.
@@ -74,6 +76,7 @@ def tune(
         on_trial: is given each trial before its training (without a state) and after it.
         watching: gives a watcher for each training.
         progress: of the scan, as (files done, files in all).
+        testing: told how far the search for rates that the recipe leaves open is; it is made once, before the first trial.
         changes: as for `train`.
 
     Raises:
@@ -85,11 +88,12 @@ def tune(
     limit, opener = Budget(budget), _load()
     if trials < 1:
         raise RecipeError(f"trials: {trials} won't do: give 1 or more, 12 is usual")
-    folder = Path(out)
+    folder, names = Path(out), [search] if isinstance(search, str) else search
     asked = read_changed(recipe, changes)
+    check_search(asked, names)
     check_folder(folder)
-    job = prepare(data, _sharing(asked), {}, progress)
-    space = make_space(asked, job.plan, [search] if isinstance(search, str) else search)
+    job = prepare(data, _sharing(asked), {}, progress, testing)
+    space = make_space(asked, job.plan, names)
     make_folder(folder / FOLDERS)
     with held(folder):
         write_or_check(folder / TUNING, describe(job, space))

@@ -23,7 +23,7 @@ def find_lr(
     low: Annotated[float, typer.Option(help="The lowest rate to try.")] = 1e-6,
     high: Annotated[float, typer.Option(help="The highest rate to try.")] = 10.0,
     steps: Annotated[int, typer.Option(help="In how many steps.")] = 100,
-    plot: Annotated[Path | None, typer.Option("--plot", metavar="FILE.png", help="Draw loss over rate.")] = None,
+    plot: Annotated[Path | None, typer.Option("--plot", metavar="FILE", help="Draw loss over rate, as .png or .svg.")] = None,
     to: Annotated[Path | None, typer.Option("--to", metavar="FILE.json", help="Write the curves as JSON.")] = None,
 ) -> None:
     """Look for the learning rate: train a little while the rate rises. In Python: unfreeze.find_rate.
@@ -35,11 +35,13 @@ def find_lr(
     from unfreeze.cli.show_rates import show_rates
     from unfreeze.cli.watch import scan_progress, testing_progress
     from unfreeze.files import check_folder_of
+    from unfreeze.report.plot import check_plot
     from unfreeze.report.rates import draw_rates
 
-    for path in (plot, to):
-        if path is not None:
-            check_folder_of(path)
+    if plot is not None:
+        check_plot(plot)
+    if to is not None:
+        check_folder_of(to)
     with scan_progress() as progress, testing_progress() as testing:
         tests = api.find_rate(
             data, recipe, phase=phase, low=low, high=high, steps=steps, progress=progress, testing=testing, **changes

@@ -58,7 +58,7 @@ def recipe_changes(
     ] = None,
     lr: Annotated[str | None, typer.Option("--lr", metavar="auto", help="Both rates, looked for by range tests.")] = None,
     schedule: Annotated[
-        str | None, typer.Option(help="How the rate changes: cosine, one-cycle, step, plateau … (docs/recipe.md).")
+        str | None, typer.Option(help="How the rate changes: cosine, one-cycle, step, plateau … (docs/schedules.md).")
     ] = None,
     side: Annotated[int | None, typer.Option(help="Side of the network's input, in pixels.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Pictures per step.")] = None,

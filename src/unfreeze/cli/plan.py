@@ -25,7 +25,7 @@ def plan(
     from unfreeze import api
     from unfreeze.cli.show import say, show_plan
     from unfreeze.cli.watch import scan_progress, testing_progress
-    from unfreeze.report.plan_chart import check_plot
+    from unfreeze.report.plot import check_plot
 
     if plot is not None:
         check_plot(plot)

@@ -131,7 +131,7 @@ def show_plan(plan: Plan) -> None:
     say(f"\nstrategy [bold]{plan.strategy}[/]:")
     out.print(_phases(plan.phases))
     if plan.evidence:
-        say("\nwhat the steps are expected to take:")
+        say(f"\nwhat the steps are expected to take{f', of a budget of {plan.budget}' if plan.budget else ''}:")
         out.print(evidence_table(plan.evidence, plan.watch))
     if plan.cache:
         say("\nactivations of the frozen part:")

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from unfreeze.cli.options import INTERRUPTED, DataArgument, QuietOption, RecipeOption, split_names, takes_recipe
+from unfreeze.cli.options import INTERRUPTED, DataArgument, QuietOption, RecipeOption, takes_recipe
 
 
 @takes_recipe
@@ -32,17 +32,19 @@ def tune(
     from unfreeze import api
     from unfreeze.cli.show import show_plan, show_run
     from unfreeze.cli.show_tuning import Telling, show_tuning
-    from unfreeze.cli.watch import scan_progress, watching
+    from unfreeze.cli.watch import scan_progress, testing_progress, watching
     from unfreeze.training.run_folder import check_free
 
     run = out / "run"
     if train:
         check_free(run)
     telling = Telling(quiet)
-    with scan_progress(quiet) as progress:
+    # An empty name is refused like any other: searching everything isn't what it asks for.
+    names = () if search is None else tuple(name.strip() for name in search.split(","))
+    with scan_progress(quiet) as progress, testing_progress(quiet) as testing:
         tuning = api.tune(
-            data, recipe, out=out, trials=trials, budget=budget, search=split_names(search) or (), progress=progress,
-            on_plan=None if quiet else show_plan, on_trial=telling.trial, watching=telling.watching, **changes,
+            data, recipe, out=out, trials=trials, budget=budget, search=names, progress=progress,
+            testing=testing, on_plan=None if quiet else show_plan, on_trial=telling.trial, watching=telling.watching, **changes,
         )  # fmt: skip
     if not quiet:
         show_tuning(tuning, data, None if train else run)

@@ -97,13 +97,18 @@ class Evidence:
 
     @property
     def last(self) -> PhaseCurves:
-        """The phase that ran last."""
-        return self.phases[-1]
+        """The phase that the training ended with: the one that ran last, of a search the one that was kept."""
+        return self.best_phase if self.is_search else self.phases[-1]
 
     @property
     def best_phase(self) -> PhaseCurves:
         """The phase of the epoch whose weights were kept."""
-        return next((phase for phase in self.phases if self.best_epoch in phase.epochs), self.last)
+        return next((phase for phase in self.phases if self.best_epoch in phase.epochs), self.phases[-1])
+
+    @property
+    def is_search(self) -> bool:
+        """Whether it was decided on the way which phases were trained, and whose weights were kept."""
+        return self.plan is not None and self.plan.is_search
 
     @property
     def guess_loss(self) -> float | None:

@@ -46,5 +46,6 @@ def no_better_than_frozen(evidence: Evidence) -> Finding:
         remedy: dict[str, Any] = {"unfrozen.rate": rounded(usual_rate(planned))}
         return Finding(CODE, "found", "warning", explanation, measured, THRESHOLDS, epoch, remedy)
     explanation = f"{seen}: unfreezing gave nothing. The frozen base is good enough, and quicker to train on."
-    remedy = {"strategy": "feature-extraction"} if planned is not None else {}
+    # A search has trained the head alone already, and kept what was better.
+    remedy = {"strategy": "feature-extraction"} if planned is not None and not evidence.is_search else {}
     return Finding(CODE, "found", "note", explanation, measured, THRESHOLDS, epoch, remedy)

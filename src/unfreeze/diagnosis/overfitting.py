@@ -24,6 +24,8 @@ LOSS_TIMES, GREAT_LOSS_TIMES, EPOCHS_OF_TREND, LEAST_EPOCHS = 2.0, 4.0, 5, 3
 # A shift by other frequencies of the classes that is worth a word.
 SHIFT = 0.005
 DROPOUT, CROP, ROTATION = 0.5, 0.5, 10.0
+# What trains less than a strategy.
+_LESS = {"full": "fine-tune-top", "gradual": "fine-tune-top", "fine-tune-top": "feature-extraction"}
 THRESHOLDS: dict[str, float] = {
     "gap": GAP,
     "great_gap": GREAT_GAP,
@@ -120,7 +122,7 @@ def _remedy(evidence: Evidence, phase: PhaseCurves) -> dict[str, Any]:
     less to train. Where the whole network trains, less at once."""
     if evidence.plan is None:
         return {"head.dropout": DROPOUT}
-    less = {"strategy": _less(evidence.plan.strategy)} if phase.boundary == STEM else {}
+    less = _less(evidence.plan.strategy) if phase.boundary == STEM else {}
     if evidence.plan.head.dropout < DROPOUT:
         return {"head.dropout": DROPOUT, **less}
     augment = evidence.plan.augment
@@ -132,8 +134,9 @@ def _remedy(evidence: Evidence, phase: PhaseCurves) -> dict[str, Any]:
         planned = evidence.planned(phase)
         epochs = {f"{phase.settings}.epochs": 2 * planned.epochs} if planned is not None else {}
         return {**pictures, **epochs, **less}
-    return {} if evidence.plan.strategy == "feature-extraction" else {"strategy": _less(evidence.plan.strategy)}
+    return _less(evidence.plan.strategy)
 
 
-def _less(strategy: str) -> str:
-    return "fine-tune-top" if strategy in ("full", "gradual") else "feature-extraction"
+def _less(strategy: str) -> dict[str, Any]:
+    """Nothing where the head alone trains, and of a search, which has tried less and found more to be better."""
+    return {"strategy": _LESS[strategy]} if strategy in _LESS else {}

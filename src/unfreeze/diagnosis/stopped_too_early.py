@@ -51,8 +51,13 @@ def stopped_too_early(evidence: Evidence) -> Finding:
 
 
 def longer(evidence: Evidence, phase: PhaseCurves, epochs: int) -> dict[str, Any]:
-    """The remedy that trains a phase longer; where early stopping ended it before its last epoch, with more patience."""
+    """The remedy that trains a phase longer; where early stopping ended it before its last epoch, with more patience.
+
+    None where a budget is set: what it has cut short, no setting of the phase makes longer.
+    """
     planned = evidence.planned(phase)
+    if evidence.plan is not None and evidence.plan.budget is not None:
+        return {}
     if planned is None:
         return {f"{phase.settings}.epochs": epochs}
     if phase.ending.startswith(NO_BETTER) and planned.stopping.patience_epochs is not None:

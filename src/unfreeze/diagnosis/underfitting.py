@@ -96,6 +96,8 @@ def _remedy(evidence: Evidence, phase: PhaseCurves) -> dict[str, Any]:
     if evidence.plan is not None and evidence.plan.head.dropout > DROPOUT:
         remedy["head.dropout"] = USUAL_DROPOUT
     if phase.boundary is not None and phase.boundary != STEM:
+        if evidence.is_search:
+            return remedy  # it has tried to train more
         remedy["strategy"] = "fine-tune-top" if phase.head_only else "full"
     elif (rate := highest_rate(evidence, phase)) is not None:
         remedy[f"{phase.settings}.rate"] = rounded(RAISE * rate)

@@ -8,7 +8,7 @@ import numpy as np
 
 from unfreeze.diagnosis.curves import accuracy_error
 from unfreeze.diagnosis.evidence import Evidence, PhaseCurves
-from unfreeze.diagnosis.finding import Finding, cannot_tell
+from unfreeze.diagnosis.finding import Finding, Severity, cannot_tell
 from unfreeze.diagnosis.rates import lowered
 
 CODE = "unfreezing-did-harm"
@@ -52,8 +52,12 @@ def unfreezing_did_harm(evidence: Evidence) -> Finding:
     dearer = second_loss - first_loss >= least_rise and second <= first
     if (not lower and not dearer) or not setback >= SETBACK:
         return Finding(CODE, "not found", "note", seen, measured, THRESHOLDS, epoch)
-    explanation = f"{seen}: training stages of the base undid more than it gave. The weights from before are the ones to keep."
-    return Finding(CODE, "found", "warning", explanation, measured, THRESHOLDS, epoch, _remedy(evidence, after))
+    undid = f"{seen}: training stages of the base undid more than it gave."
+    explanation = f"{undid} The weights from before are the ones to keep."
+    severity: Severity = "warning"
+    if evidence.is_search and evidence.best_phase.head_only:
+        severity, explanation = "note", f"{undid} The weights from before were kept. At a lower rate it may give something."
+    return Finding(CODE, "found", severity, explanation, measured, THRESHOLDS, epoch, _remedy(evidence, after))
 
 
 def split_at_unfreezing(evidence: Evidence) -> tuple[list[PhaseCurves], list[PhaseCurves]]:

@@ -102,12 +102,16 @@ class Engine:
     def run(self, batches: Iterable[tuple[NDArray[Any], ...]]) -> Iterator[tuple[NDArray[Any], ...]]:
         """The outputs for each batch, in order; a batch starts before the one before it is finished."""
         started: deque[_Batch] = deque()
-        for values in batches:
-            started.append(self._start(values))
-            if len(started) > 1:
+        try:
+            for values in batches:
+                started.append(self._start(values))
+                if len(started) > 1:
+                    yield self._finish(started.popleft())
+            while started:
                 yield self._finish(started.popleft())
-        while started:
-            yield self._finish(started.popleft())
+        finally:  # whoever takes no more of them: nothing may write into memory that is given back
+            while started:
+                self._finish(started.popleft())
 
     def _start(self, values: tuple[NDArray[Any], ...]) -> _Batch:
         count = len(values[0])

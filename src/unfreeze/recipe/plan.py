@@ -145,6 +145,7 @@ class Plan(Section):
     """Everything a run will do.
 
     Attributes:
+        budget: of a search: the most that its steps may take; as the recipe's.
         network: with its input contract at the planned size, and the stages with the head.
         class_weights: weight of each class in the loss, or None.
         focal_gamma: of the focal loss; 0 is plain cross-entropy.
@@ -160,6 +161,7 @@ class Plan(Section):
     """
 
     strategy: StrategyName
+    budget: str | None = None
     seed: int
     device: str
     precision: Precision

@@ -442,7 +442,10 @@ class Recipe(Section):
             return self
         multiple = re.fullmatch(r"(\d+(?:\.\d+)?)x", self.budget)
         if multiple is None:
-            read_seconds(self.budget)
+            try:
+                read_seconds(self.budget)
+            except ValueError as error:
+                raise ValueError(f"{error}, or 5x for five times what feature extraction takes") from None
         elif float(multiple[1]) < 1:
             raise ValueError(f"budget: {self.budget} leaves nothing after feature extraction: give 1x or more, or a time: 20m")
         if self.strategy != "auto":

@@ -30,7 +30,11 @@ def unused_keys(network: Network, recipe: Recipe) -> set[str]:
     if recipe.strategy == "feature-extraction":
         unused = {"unfrozen", "stochastic_depth", *(f"unfreeze.{name}" for name in Unfreeze.model_fields)}
     if recipe.strategy == "full":
-        unused = {"unfreeze.stages", "unfreeze.layers"} | (set() if network.pretrained else {"head_only"})
+        unused = {"unfreeze.stages", "unfreeze.layers"}
+    if recipe.strategy == "auto" and not network.pretrained:
+        unused = {"unfreeze.stages", "budget"}
+    if recipe.strategy in ("full", "auto") and not network.pretrained:
+        unused |= {"head_only"}
     if recipe.strategy != "gradual":
         unused |= {"unfreeze.rate_factor", "unfreeze.when"}
     if recipe.strategy == "gradual" and recipe.unfreeze.when == "epochs":

@@ -20,8 +20,12 @@ if TYPE_CHECKING:
 TRAIN_COLOUR, VALIDATION_COLOUR, BEST_COLOUR, BORDER_COLOUR = "#0072B2", "#D55E00", "#009E73", "#888888"
 
 
-def draw_curves(history: Sequence[EpochRecord], path: Path) -> None:
-    """Draws the history, of at least one epoch, as a PNG file."""
+def draw_curves(history: Sequence[EpochRecord], path: Path, best: int | None = None) -> None:
+    """Draws the history, of at least one epoch, as a PNG file.
+
+    Args:
+        best: the epoch whose weights were kept; None for the last that was the best so far.
+    """
     from matplotlib.figure import Figure  # late: it takes long to import
 
     figure = Figure(figsize=(11, 4.2), dpi=110, layout="constrained")
@@ -36,9 +40,10 @@ def draw_curves(history: Sequence[EpochRecord], path: Path) -> None:
     accuracy.set_title("Accuracy", pad=20)
     loss.set_ylabel("cross-entropy")
     accuracy.set_ylabel("part named right")
-    best = [record.epoch for record in history if record.best]
+    if best is None:
+        best = max((record.epoch for record in history if record.best), default=None)
     for axes in (loss, accuracy):
-        _mark(axes, history, best[-1] if best else None)
+        _mark(axes, history, best)
     handles, labels = accuracy.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
     write_bytes(path, to_png(figure))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,19 +9,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from unfreeze.errors import RecipeError
-from unfreeze.files import check_folder_of, write_bytes
 from unfreeze.recipe.plan import Phase, Plan
-from unfreeze.report.curves import BORDER_COLOUR, TRAIN_COLOUR, to_png
+from unfreeze.report.curves import BORDER_COLOUR, TRAIN_COLOUR
 from unfreeze.report.labels import drawable
+from unfreeze.report.plot import check_plot, write_plot
 from unfreeze.training.schedules import stage_rates
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 FROZEN_COLOUR = "#e6e6e6"
-ENDINGS = (".png", ".svg")
 # More places of a phase than this are not told apart in the picture.
 _MOST_PLACES = 1000
 # Rates that differ by more than this have a logarithmic axis, down to the second number of the lowest; less than the third
@@ -60,18 +56,7 @@ def draw_plan(plan: Plan, path: str | Path) -> None:
     _mark_phases(rate, boundary, plan)
     rate.set_title(drawable([f"{plan.network.name}, {plan.strategy}"])[0], pad=22)
     figure.supxlabel("\n".join(_notes(plan)), fontsize=8, color="#444444")
-    write_bytes(path, to_png(figure) if path.suffix.lower() == ".png" else _to_svg(figure))
-
-
-def check_plot(path: Path) -> None:
-    """Refuses a file that can't be drawn: before the work, not after.
-
-    Raises:
-        RecipeError, StorageError: as `draw_plan`.
-    """
-    if path.suffix.lower() not in ENDINGS:
-        raise RecipeError(f"{path}: a plan is drawn as {' or '.join(ENDINGS)}: give the file such an ending")
-    check_folder_of(path)
+    write_plot(figure, path)
 
 
 def rates_of(phase: Phase, stages: Sequence[str], steps_per_epoch: int) -> tuple[NDArray[np.float64], Lines]:
@@ -177,13 +162,3 @@ def _notes(plan: Plan) -> list[str]:
 def _listed(numbers: Sequence[int]) -> str:
     *first, last = map(str, numbers)
     return f"{', '.join(first)} or {last}" if first else last
-
-
-def _to_svg(figure: Figure) -> bytes:
-    """The figure as SVG, the same bytes for the same numbers."""
-    from matplotlib import rc_context
-
-    buffer = io.BytesIO()
-    with rc_context({"svg.hashsalt": "unfreeze"}):
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    return buffer.getvalue()

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from unfreeze.files import write_bytes
-from unfreeze.report.curves import BEST_COLOUR, BORDER_COLOUR, TRAIN_COLOUR, to_png
+from unfreeze.report.curves import BEST_COLOUR, BORDER_COLOUR, TRAIN_COLOUR
+from unfreeze.report.plot import write_plot
 from unfreeze.training.range_test import RULES, RangeTest
 
 if TYPE_CHECKING:
@@ -21,13 +21,13 @@ _ROOM = 0.15
 
 
 def draw_rates(tests: Sequence[RangeTest], path: Path) -> None:
-    """Draws range tests, at least one, side by side as a PNG file."""
+    """Draws range tests, at least one, side by side as a `.png` or `.svg` file."""
     from matplotlib.figure import Figure  # late: it takes long to import
 
     figure = Figure(figsize=(5.5 * len(tests), 4.2), dpi=110, layout="constrained")
     for axes, test in zip(figure.subplots(1, len(tests), squeeze=False)[0], tests, strict=True):
         _draw(axes, test)
-    write_bytes(path, to_png(figure))
+    write_plot(figure, path)
 
 
 def _draw(axes: Axes, test: RangeTest) -> None:

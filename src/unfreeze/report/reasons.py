@@ -14,11 +14,13 @@ _STRATEGIES: dict[StrategyName, str] = {
     " (Howard & Ruder 2018)",
     "auto": "how much to unfreeze was measured, step by step, on the validation pictures; the evidence is below",
 }
+_NOTHING_TO_KEEP = "its weights are random, so that there is nothing to measure and nothing to keep: the whole network trains"
 
 
 def reasons(plan: Plan) -> list[str]:
     """Why this strategy, these phases, this BatchNorm and these weights; one sentence each."""
-    found = [f"{plan.strategy}: {_STRATEGIES[plan.strategy]}"]
+    unsearched = plan.strategy == "auto" and not plan.is_search
+    found = [f"{plan.strategy}: {_NOTHING_TO_KEEP if unsearched else _STRATEGIES[plan.strategy]}"]
     first = plan.phases[0]
     if len(plan.phases) > 1 and first.boundary == HEAD:
         found.append(

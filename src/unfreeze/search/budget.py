@@ -75,9 +75,11 @@ class Estimates:
 
 
 def fitted(phase: Phase, seconds_per_epoch: float, left: float | None) -> Phase | None:
-    """A step made short enough for the time that is left, or None where that is too short for a few epochs."""
+    """A step made short enough for the time that is left, with its warm-up; None where that is too short for a few epochs."""
     if left is None or phase.epochs * seconds_per_epoch <= left:
         return phase
     epochs = int(left / seconds_per_epoch)
-    fewest = min(FEWEST_EPOCHS, phase.epochs)
-    return phase.model_copy(update={"epochs": epochs}) if epochs >= fewest else None
+    if epochs < min(FEWEST_EPOCHS, phase.epochs):
+        return None
+    warmup = phase.schedule.warmup_epochs * epochs / phase.epochs
+    return phase.model_copy(update={"epochs": epochs, "schedule": phase.schedule.model_copy(update={"warmup_epochs": warmup})})

@@ -22,7 +22,8 @@ class Probe:
     Attributes:
         boundary: the stage whose inputs they are; `head` for the pooled features of the whole base.
         accuracy: of pictures left out, the mean over the folds, in 0–1.
-        error: its standard error: √(p (1 - p) / N).
+        error: its standard error: √(p (1 - p) / N), with two right and two wrong answers added (Agresti & Coull 1998), because
+            a probe that is always right has an error, too.
         logme: see `search.logme`.
         pictures: how many were looked at.
     """
@@ -63,5 +64,7 @@ def probe(boundary: str, features: NDArray[np.float32], labels: NDArray[np.int64
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         accuracy = float(cross_val_score(model, features, labels, cv=folds).mean())
-    error = float(np.sqrt(accuracy * (1 - accuracy) / len(labels)))
-    return Probe(boundary, accuracy, error, logme(features, labels), len(labels))
+    pictures = len(labels)
+    likely = (accuracy * pictures + 2) / (pictures + 4)
+    error = float(np.sqrt(likely * (1 - likely) / (pictures + 4)))
+    return Probe(boundary, accuracy, error, logme(features, labels), pictures)

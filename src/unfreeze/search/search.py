@@ -20,7 +20,7 @@ from unfreeze.training.scores import accuracy_interval
 
 # What is decided after a step.
 KEPT, LEFT, NOT_TAKEN = "kept", "not kept", "not taken"
-_SPENT = "the budget is spent"
+_SPENT, _TOO_LITTLE_LEFT = "the budget is spent", "too little of the budget is left"
 
 
 class Search:
@@ -31,7 +31,7 @@ class Search:
         labels: int64 [N], of the validation pictures.
         probes: of the frozen features; none where they couldn't be had.
         estimates: of the time that steps take.
-        budget: the most they may take together, the probes included.
+        budget: the most they may take together, from here on.
         tell: is given the plan with its evidence, whenever that has grown.
         seconds: that the probes took.
     """
@@ -49,7 +49,8 @@ class Search:
         self.plan = plan.model_copy(update={"evidence": tuple(_of_probes(probes, seconds))})
         self._labels, self._far = labels, is_far(probes)
         self._estimates, self._budget, self._tell = estimates, budget, tell
-        self._began = time.perf_counter() - seconds
+        self._began = time.perf_counter()
+        self._asked_epochs = [phase.epochs for phase in plan.phases]
         self._first_seconds: float | None = None
         self._place = 0
         self._ended: str | None = None
@@ -61,7 +62,7 @@ class Search:
             phase = self._within_budget(self.plan.phases[self._place])
             if phase is not None:
                 return phase
-            self._ended = _SPENT
+            self._ended = _TOO_LITTLE_LEFT
         self._leave_out_the_rest()
         return None
 
@@ -91,7 +92,10 @@ class Search:
             self._best = trained.best
         if not decision.go_on:
             self._ended = f"what '{phase.name}' gave was {decision.reason.partition(':')[0]}"
-        self._note(_taken(phase, trained, expected, KEPT if decision.keep else LEFT, decision.reason, self.plan.watch))
+        reason, asked = decision.reason, self._asked_epochs[self._place - 1]
+        if phase.epochs < asked:
+            reason += f"; {phase.epochs} epochs instead of {asked}, for the budget"
+        self._note(_taken(phase, trained, expected, KEPT if decision.keep else LEFT, reason, self.plan.watch))
         return decision.keep
 
     def _within_budget(self, phase: Phase) -> Phase | None:

@@ -58,8 +58,7 @@ class _Planner:
         if use != "off":
             identity = self._backend.identify_prefix(phase.boundary)
             if identity is None:
-                whole = phase.boundary == self._backend.network.stages[0].name
-                reason = "nothing is frozen" if whole else "the network can't be cut here"
+                reason = self._why_not(phase.boundary)
             elif use == "on":
                 kept, reason = True, "asked for"
             else:
@@ -71,8 +70,12 @@ class _Planner:
         """A step that may not be taken: what it would save isn't worth measuring before."""
         boundary = self._phases[number].boundary
         can = self._backend.identify_prefix(boundary) is not None
-        reason = "it may not be taken; validation pictures only" if can else "nothing is frozen"
+        reason = "it may not be taken; validation pictures only" if can else self._why_not(boundary)
         self.planned.append(PhaseCache(boundary=boundary, training=False, validation=can, reason=reason))
+
+    def _why_not(self, boundary: str) -> str:
+        """Why nothing can be kept at a boundary."""
+        return "nothing is frozen" if boundary == self._backend.network.stages[0].name else "the network can't be cut here"
 
     def _weigh(self, number: int, identity: dict[str, str]) -> PhaseCache:
         boundary = self._phases[number].boundary

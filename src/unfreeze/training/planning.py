@@ -41,6 +41,7 @@ def make_plan(recipe: Recipe, dataset: Dataset, backend: Backend) -> Plan:
     pictures = pictures_per_epoch(counts["train"], recipe.imbalance.oversample)
     return Plan(
         strategy=recipe.strategy,
+        budget=recipe.budget,
         seed=recipe.seed,
         device=backend.device,
         precision=backend.precision,

@@ -141,9 +141,10 @@ def run_range_test(
     losses: list[float] = []
     try:
         backend.start_phase(phase, loss_settings(plan), plan.accumulate)
-        batches = islice(_endless(feed, epoch), plan.accumulate * settings.steps)
-        untouched = _losses_now(backend, batches, plan.accumulate)
-        for loss in _losses_at(settings.rates, backend, phase, _endless(feed, epoch), plan.accumulate):
+        count = plan.accumulate * settings.steps
+        untouched = _losses_now(backend, _batches(count, backend, phase, feed, epoch), plan.accumulate)
+        batches = _batches(count, backend, phase, feed, epoch)
+        for loss in _losses_at(settings.rates, backend, phase, batches, plan.accumulate):
             losses.append(loss - untouched[len(losses)] + float(np.mean(untouched)))
             on_step(len(losses), settings.steps)
             if has_diverged(losses, settings.steps):
@@ -276,6 +277,16 @@ def _loss(log_probabilities: NDArray[np.float32], labels: NDArray[np.int64], mix
     places = np.arange(len(labels))
     own: NDArray[np.float32] = -log_probabilities[places, labels]
     return own if mix is None else mix.parts * own - (1 - mix.parts) * log_probabilities[places, mix.labels]
+
+
+def _batches(count: int, backend: Backend, phase: Phase, feed: Feed, epoch: int) -> Iterator[Any]:
+    """So many training batches, past the frozen part where there is one.
+
+    It is opened once for all of them: a backend that is given pictures looks at every epoch, here every step, whether its
+    frozen weights are still those.
+    """
+    batches = islice(_endless(feed, epoch), count)
+    return batches if backend.identify_prefix(phase.boundary) is None else backend.encode(batches, phase.boundary)
 
 
 def _endless(feed: Feed, epoch: int) -> Iterator[Any]:

@@ -89,6 +89,22 @@ class Space:
         return _changed(self.recipe, changes)
 
 
+def check_search(recipe: Recipe, search: Sequence[str]) -> None:
+    """Refuses what can't be searched whatever the network: before pictures are read, not after.
+
+    Raises:
+        RecipeError: an unknown name, or the strategy searches by itself.
+    """
+    for name in search:
+        if name not in KEYS:
+            raise RecipeError(f"search: there is no '{name}'.{did_you_mean(name, KEYS)} It can be {', '.join(KEYS)}")
+    if recipe.strategy == "auto":
+        raise RecipeError(
+            "strategy: auto measures how far to unfreeze by itself. To tune, give another (fine-tune-top is the default):"
+            " how many stages train is searched"
+        )
+
+
 def make_space(recipe: Recipe, plan: Plan, search: Sequence[str]) -> Space:
     """What trials around a recipe search.
 
@@ -99,16 +115,9 @@ def make_space(recipe: Recipe, plan: Plan, search: Sequence[str]) -> Space:
             and that its strategy has a use for.
 
     Raises:
-        RecipeError: an unknown name, a value that can't be searched, or nothing is left to search.
+        RecipeError: as `check_search`, a value that can't be searched, or nothing is left to search.
     """
-    for name in search:
-        if name not in KEYS:
-            raise RecipeError(f"search: there is no '{name}'.{did_you_mean(name, KEYS)} It can be {', '.join(KEYS)}")
-    if recipe.strategy == "auto":
-        raise RecipeError(
-            "strategy: auto measures how far to unfreeze by itself. To tune, give another (fine-tune-top is the default):"
-            " how many stages train is searched"
-        )
+    check_search(recipe, search)
     chosen = set(search) or _left_open(recipe, plan)
     if not chosen:
         raise RecipeError(

@@ -40,8 +40,9 @@ class PhaseOptimizer:
     """An optimiser over the variables of some stages, each stage with a learning rate of its own.
 
     Where the phase before had an optimiser of the same kind, variables that it trained keep their moments and their count of
-    steps, and only those that join start afresh. Keras counts steps per optimiser, so variables that joined together have one
-    of their own in each stage: with the count of the others the newcomers' first Adam steps would be three times too large.
+    steps, and only those that join start afresh, and those whose moments aren't finite: the loss wasn't either. Keras counts
+    steps per optimiser, so variables that joined together have one of their own in each stage: with the count of the others the
+    newcomers' first Adam steps would be three times too large.
 
     Decay, of either kind, goes to weight matrices and kernels only: biases, norms and scales are vectors and are left alone
     (Goyal et al. 2017, section 5.3). With L2-SP (Li, Grandvalet & Davoine 2018) that is the head's alone, and matrices and
@@ -107,11 +108,10 @@ class PhaseOptimizer:
         return gradient + l2 * variable.value if l2 and len(variable.shape) > 1 else gradient
 
     def _memory(self) -> tuple[dict[str, NDArray[np.float32]], dict[str, int]]:
-        """Slots by name, and the count of steps by the path of the variable."""
-        slots = {_slot_name(slot): slot.numpy() for cohort in self._cohorts for slot in _slots(cohort.optimizer)}
-        steps = {
-            variable.path: int(cohort.optimizer.iterations.numpy()) for cohort in self._cohorts for variable in cohort.variables
-        }
+        """Slots by name, and the count of steps by the path of the variable; of variables whose moments are finite."""
+        cohorts = [cohort for cohort in self._cohorts if _is_finite(cohort)]
+        slots = {_slot_name(slot): slot.numpy() for cohort in cohorts for slot in _slots(cohort.optimizer)}
+        steps = {variable.path: int(cohort.optimizer.iterations.numpy()) for cohort in cohorts for variable in cohort.variables}
         return slots, steps
 
 
@@ -121,6 +121,10 @@ class _Cohort(NamedTuple):
     stage: str
     variables: list[Any]
     optimizer: Any
+
+
+def _is_finite(cohort: _Cohort) -> bool:
+    return all(bool(np.isfinite(slot.numpy()).all()) for slot in _slots(cohort.optimizer))
 
 
 def _new(

@@ -19,8 +19,8 @@ Stages = Mapping[str, Sequence[nn.Parameter]]
 class PhaseOptimizer:
     """An optimiser over the parameters of some stages, each stage with a learning rate of its own.
 
-    Where the phase before had an optimiser of the same kind, parameters that it trained keep their moments and their count
-    of steps, and only those that join start afresh.
+    Where the phase before had an optimiser of the same kind, parameters that it trained keep their moments and their count of
+    steps, and only those that join start afresh, and those whose moments aren't finite: the loss wasn't either.
 
     Decay, of either kind, goes to weight matrices and kernels only: biases, norms and scales are vectors and are left alone
     (Goyal et al. 2017, section 5.3). PyTorch's `weight_decay` means `settings.weight_decay` in AdamW and `settings.l2` in Adam
@@ -37,7 +37,7 @@ class PhaseOptimizer:
             self._origins.setdefault(weight, weight.detach().clone())
         self._optimizer = _new(settings, stages)
         if before is not None and type(self._optimizer) is type(before._optimizer):
-            memory = before._optimizer.state
+            memory = {each: slots for each, slots in before._optimizer.state.items() if _is_finite(slots)}
             self._optimizer.state.update({each: memory[each] for each in self._parameters if each in memory})
 
     def set_rates(self, rates: Mapping[str, float]) -> None:
@@ -90,6 +90,10 @@ def _new(settings: PlannedOptimizer, stages: Stages) -> Optimizer:
     if settings.name == "adam":
         return Adam(groups, lr=0.0, fused=True)
     return SGD(groups, lr=0.0, momentum=settings.momentum)
+
+
+def _is_finite(slots: Mapping[str, Any]) -> bool:
+    return all(bool(slot.isfinite().all()) for slot in slots.values() if slot is not None)
 
 
 def _groups(stage: str, parameters: Sequence[nn.Parameter], settings: PlannedOptimizer) -> list[dict[str, Any]]:
