@@ -17,7 +17,7 @@ from unfreeze.search import search
 from unfreeze.search.decide import Decision
 from unfreeze.training import run_folder
 from unfreeze.training.history import EpochRecord
-from unfreeze.training.loop import Silent
+from unfreeze.training.watcher import Silent
 
 QUICK = {
     "framework": "numpy", "model": "tiny", "strategy": "auto", "head_only.epochs": 2, "unfrozen.epochs": 3,

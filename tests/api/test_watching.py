@@ -9,7 +9,8 @@ from unfreeze.api.watching import Diagnosing
 from unfreeze.recipe.plan import Phase, Plan
 from unfreeze.recipe.read import read_recipe
 from unfreeze.training.history import EpochRecord
-from unfreeze.training.loop import NOT_FINITE, Silent
+from unfreeze.training.loop import NOT_FINITE
+from unfreeze.training.watcher import Silent
 
 PLAN = small_plan(read_recipe(None, {"unfrozen.rate": 0.1}))
 NAMES = {1: "head only", 2: "last 2 stages"}

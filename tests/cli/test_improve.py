@@ -22,7 +22,7 @@ from unfreeze.errors import TrainingError
 from unfreeze.recipe.read import read_recipe, write_yaml
 from unfreeze.recipe.recipe import Recipe
 from unfreeze.training.backend import Rates
-from unfreeze.training.loop import Watcher
+from unfreeze.training.watcher import Watcher
 
 SLOW: dict[str, Any] = {
     "framework": "numpy",

@@ -22,7 +22,7 @@ from unfreeze.data.load import Loader
 from unfreeze.errors import RunError
 from unfreeze.training.backend import EpochResult
 from unfreeze.training.history import EpochRecord
-from unfreeze.training.loop import Silent, Watcher
+from unfreeze.training.watcher import Silent, Watcher
 from unfreeze.tuning import budget
 
 SHORT: dict[str, Any] = {

@@ -23,7 +23,8 @@ from unfreeze.recipe.recipe import (
     Unfrozen,
 )
 from unfreeze.training.feeding import Feeding
-from unfreeze.training.loop import Silent, train_plan
+from unfreeze.training.loop import train_plan
+from unfreeze.training.watcher import Silent
 
 SGD = Optimizer(name="sgd")  # TensorFlow traces it faster than Adam
 # Each step unfreezes one stage more, until all train.

@@ -18,8 +18,9 @@ from unfreeze.recipe.read import read_recipe
 from unfreeze.training.activations import Place
 from unfreeze.training.feeding import Feeding
 from unfreeze.training.history import EpochRecord
-from unfreeze.training.loop import Silent, train_plan
+from unfreeze.training.loop import train_plan
 from unfreeze.training.planning import make_plan
+from unfreeze.training.watcher import Silent
 
 EPOCHS = 3
 STILL = {"crop_min_area": 1.0, "flip": False, "rotation_degrees": 0.0, "jitter": 0.0}

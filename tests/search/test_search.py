@@ -14,7 +14,8 @@ from unfreeze.recipe.read import read_recipe
 from unfreeze.search.budget import Budget
 from unfreeze.search.probe import Probe
 from unfreeze.search.search import Search, expected_steps
-from unfreeze.training.loop import NOT_FINITE, Trained, Validated
+from unfreeze.training.loop import NOT_FINITE
+from unfreeze.training.steering import Trained, Validated
 
 _SMALL = small_plan(read_recipe(None, {"strategy": "auto"}))
 _MIDDLE = _SMALL.phases[1].model_copy(update={"name": "last 4 stages", "rate": _SMALL.phases[1].rate / 2})

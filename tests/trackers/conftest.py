@@ -11,7 +11,7 @@ from PIL import Image
 
 from support.tracked import HISTORY, PLAN, RED, Told, result
 from unfreeze.trackers.watcher import open_trackers
-from unfreeze.training.loop import Silent
+from unfreeze.training.watcher import Silent
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import pytest
 from support.made_up import epoch_record, small_plan
 from support.tracked import ENDINGS, EPOCHS, FINAL, OVERFITS, PHASES, Told
 from unfreeze.trackers.watcher import open_trackers
-from unfreeze.training.loop import Silent
+from unfreeze.training.watcher import Silent
 
 mlflow = pytest.importorskip("mlflow")
 pytest.importorskip("alembic")

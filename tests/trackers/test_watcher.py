@@ -15,7 +15,7 @@ from support.tracked import result
 from unfreeze.errors import TrackerError
 from unfreeze.trackers import watcher
 from unfreeze.trackers.watcher import load_trackers, open_trackers
-from unfreeze.training.loop import Silent
+from unfreeze.training.watcher import Silent
 
 
 class Noting:

@@ -13,9 +13,10 @@ from unfreeze.data.scan import scan_for_training
 from unfreeze.recipe.read import read_recipe
 from unfreeze.training.activations import Place
 from unfreeze.training.feeding import Feeding
-from unfreeze.training.loop import Silent, train_plan
+from unfreeze.training.loop import train_plan
 from unfreeze.training.planning import make_plan
 from unfreeze.training.scores import score
+from unfreeze.training.watcher import Silent
 
 
 def trained(folder: Path, ema: float | None) -> tuple[float, float]:

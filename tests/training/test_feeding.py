@@ -28,8 +28,9 @@ from unfreeze.training.backend import Encoded
 from unfreeze.training.cache_planning import plan_cache
 from unfreeze.training.costs import PhaseSpeeds, Speeds
 from unfreeze.training.feeding import Feeding
-from unfreeze.training.loop import Outcome, Silent, train_plan
+from unfreeze.training.loop import Outcome, train_plan
 from unfreeze.training.planning import make_plan
+from unfreeze.training.watcher import Silent
 
 LIMIT = 10**9
 # The frozen part takes most of the time, reading a row almost none.

@@ -20,8 +20,9 @@ from unfreeze.training.activations import Place
 from unfreeze.training.backend import EpochResult
 from unfreeze.training.feeding import Feeding
 from unfreeze.training.history import EpochRecord
-from unfreeze.training.loop import Silent, train_plan
+from unfreeze.training.loop import train_plan
 from unfreeze.training.planning import make_plan
+from unfreeze.training.watcher import Silent
 
 
 class Scripted(numpy_backend.NumpyBackend):

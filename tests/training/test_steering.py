@@ -7,7 +7,9 @@ from pathlib import Path
 from test_loop import counter, scripted
 
 from unfreeze.recipe.plan import Phase
-from unfreeze.training.loop import Silent, Trained, train_plan
+from unfreeze.training.loop import train_plan
+from unfreeze.training.steering import Trained
+from unfreeze.training.watcher import Silent
 
 # For the tiny network `auto` has two phases: the head, and the whole network from where the head ended.
 AUTO = {"strategy": "auto", "head_only.epochs": 2, "unfrozen.epochs": 2}

@@ -22,7 +22,7 @@ from unfreeze.files import write_json
 from unfreeze.recipe.read import read_recipe, write_yaml
 from unfreeze.recipe.recipe import Recipe, Watched
 from unfreeze.training import run_folder
-from unfreeze.training.loop import Silent, Watcher
+from unfreeze.training.watcher import Silent, Watcher
 
 # In the folder of the run to begin with: what was tried, and the recipe of the trial that comes next.
 RECORD, NEXT_RECIPE = "improvement.json", "next-recipe.yaml"

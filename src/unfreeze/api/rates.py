@@ -18,8 +18,9 @@ from unfreeze.recipe.recipe import HeadOnly, PhaseSettings, Recipe, Unfrozen
 from unfreeze.report.rates import draw_rates
 from unfreeze.training.cache_planning import plan_cache
 from unfreeze.training.feeding import Feeding
-from unfreeze.training.loop import Silent, train_plan
+from unfreeze.training.loop import train_plan
 from unfreeze.training.range_test import RULES, Kind, RangeSettings, RangeTest, run_range_test
+from unfreeze.training.watcher import Silent
 
 # In a run folder: the curves, and a picture of them.
 CURVES, PICTURE = "rates.json", "rates.png"

@@ -10,7 +10,7 @@ from unfreeze.recipe.plan import Plan
 from unfreeze.search.budget import read_budget
 from unfreeze.search.features import probe_stages
 from unfreeze.search.search import Search
-from unfreeze.training.loop import Steering
+from unfreeze.training.steering import Steering
 
 
 def open_search(job: Preparation, tell: Callable[[Plan], None]) -> Steering | None:

@@ -23,7 +23,9 @@ from unfreeze.trackers.watcher import load_trackers, open_trackers
 from unfreeze.training import run_folder
 from unfreeze.training.feeding import Feeding
 from unfreeze.training.history import EpochRecord, write_history
-from unfreeze.training.loop import Silent, Steering, Watcher, train_plan
+from unfreeze.training.loop import train_plan
+from unfreeze.training.steering import Steering
+from unfreeze.training.watcher import Silent, Watcher
 
 
 def train(
@@ -44,7 +46,7 @@ def train(
         data: a folder `<class>/*`, a folder `{train,val,test}/<class>/*`, or a CSV manifest `path,label[,split][,group]`.
         recipe: a `Recipe`, the name of one that ships, or a YAML file; None for the defaults.
         out: the run's folder; None names it by time, data and model below `runs/`.
-        watcher: is told what happens; see `training.loop`.
+        watcher: is told what happens; see `training.watcher`.
         on_plan: is given the plan before training starts.
         progress: of the scan, as (files done, files in all).
         testing: where the recipe leaves rates open: told what is done to find them, how much of it, and of how much.

@@ -14,7 +14,8 @@ from unfreeze.recipe.network import HEAD
 from unfreeze.recipe.plan import Plan
 from unfreeze.training.feeding import Feeding
 from unfreeze.training.history import EpochRecord
-from unfreeze.training.loop import PassingOn, Watcher, train_plan
+from unfreeze.training.loop import train_plan
+from unfreeze.training.watcher import PassingOn, Watcher
 
 # Is told the epochs with stages unfrozen so far, and the best watched value, lower being better; says why to give up, or
 # nothing.

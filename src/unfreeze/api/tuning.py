@@ -26,7 +26,8 @@ from unfreeze.recipe.read import write_yaml
 from unfreeze.recipe.recipe import Recipe, Watched
 from unfreeze.training import run_folder
 from unfreeze.training.history import EpochRecord, write_history
-from unfreeze.training.loop import NOT_FINITE, Silent, Watcher
+from unfreeze.training.loop import NOT_FINITE
+from unfreeze.training.watcher import Silent, Watcher
 from unfreeze.tuning.budget import Budget
 from unfreeze.tuning.space import Space, check_search, make_space
 

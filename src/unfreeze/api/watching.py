@@ -8,7 +8,7 @@ from unfreeze.diagnosis.finding import Finding
 from unfreeze.diagnosis.not_finite import not_finite
 from unfreeze.recipe.plan import Phase, Plan
 from unfreeze.training.history import EpochRecord
-from unfreeze.training.loop import PassingOn, Watcher
+from unfreeze.training.watcher import PassingOn, Watcher
 
 
 class Diagnosing(PassingOn):

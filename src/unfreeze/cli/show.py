@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from unfreeze.api import Abstaining, Conversion, Evaluation, Prediction, Run
-from unfreeze.cli.quantities import duration, megabytes, millions
+from unfreeze.cli.quantities import count, duration, megabytes, millions
 from unfreeze.cli.show_evidence import evidence_table
 from unfreeze.cli.show_findings import found_lines, other_lines
 from unfreeze.data.dataset import LeftOut
@@ -81,7 +81,7 @@ def show_left_out(left_out: Sequence[LeftOut]) -> None:
     """The files that aren't used, with reasons; a long list is cut and says so."""
     if not left_out:
         return
-    say(f"{_count(len(left_out), 'file')} left out:")
+    say(f"{count(len(left_out), 'file')} left out:")
     for file in left_out[:_MOST_LISTED]:
         say(f"  {escape(printable(file.name))}: {escape(printable(file.reason))}")
     if len(left_out) > _MOST_LISTED:
@@ -252,7 +252,7 @@ def show_predictions(predictions: Sequence[Prediction], to: Path | None) -> None
             if prediction.confidence is not None:
                 say(f"{escape(printable(str(prediction.path)))}: {_named(prediction)}")
     else:
-        named = f"{_count(len(predictions) - len(unreadable) - len(unsure), 'picture')} named"
+        named = f"{count(len(predictions) - len(unreadable) - len(unsure), 'picture')} named"
         say(f"{named}{f', unsure of {len(unsure)}' if unsure else ''}: {escape(str(to))}")
     show_left_out([LeftOut(str(prediction.path), prediction.error or "") for prediction in unreadable])
 
@@ -270,7 +270,7 @@ def show_conversion(conversion: Conversion) -> None:
     """How near the two models are, and what to do with the new run."""
     folder = escape(str(conversion.folder))
     say(
-        f"checked on {_count(conversion.pictures, 'picture')}: the largest difference of a probability is"
+        f"checked on {count(conversion.pictures, 'picture')}: the largest difference of a probability is"
         f" {conversion.largest_difference:.1e}"
     )
     say(f"\nrun folder: {folder} ({conversion.framework})")
@@ -362,12 +362,8 @@ def _confusion(scores: Scores) -> Table:
     for name in names:
         table.add_column(escape(name), justify="right", overflow="fold")
     for name, row in zip(names, scores.confusion.tolist(), strict=True):
-        table.add_row(escape(name), *("·" if count == 0 else str(count) for count in row))
+        table.add_row(escape(name), *("·" if named == 0 else str(named) for named in row))
     return table
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _crop(contract: InputContract) -> str:

@@ -17,7 +17,7 @@ from unfreeze.api.tuned import BEST, Trial, Tuning
 from unfreeze.cli.show import console, say
 from unfreeze.report.labels import printable
 from unfreeze.training.history import EpochRecord
-from unfreeze.training.loop import Silent, Watcher
+from unfreeze.training.watcher import Silent, Watcher
 
 
 class Telling:

@@ -13,11 +13,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from unfreeze.api.rates import Testing
+from unfreeze.cli.quantities import count
 from unfreeze.data.scan import Progress as ScanProgress
 from unfreeze.recipe.plan import Evidence, Phase
 from unfreeze.report.labels import printable
 from unfreeze.training.history import EpochRecord
-from unfreeze.training.loop import Silent, Watcher
+from unfreeze.training.watcher import Silent, Watcher
 
 # With line breaks and narrow gaps, so that they fit into a terminal of 80 columns.
 _COLUMNS = (
@@ -94,9 +95,8 @@ class PlainWatcher(Silent):
     """One line per epoch, for logs and pipes."""
 
     def phase_started(self, number: int, phase: Phase, steps_per_epoch: int) -> None:
-        self._say(
-            f"\nphase {number}: {phase.name}, {phase.epochs} epochs of {steps_per_epoch} steps, training from {phase.boundary}"
-        )
+        epochs, steps = count(phase.epochs, "epoch"), count(steps_per_epoch, "step")
+        self._say(f"\nphase {number}: {phase.name}, {epochs} of {steps}, training from {phase.boundary}")
 
     def cache_filled(self, done: int, total: int, boundary: str) -> None:
         if done == total:

@@ -104,7 +104,8 @@ def _draw_rates(axes: Axes, plan: Plan, colours: dict[str, str]) -> None:
         axes.set_ylim(bottom=_SHOWN_BELOW * lowest)
     else:
         axes.set_ylim(bottom=0)
-        axes.ticklabel_format(axis="y", style="sci", scilimits=(-2, 3), useMathText=True)
+        # Each tick has its number in full: a common power of ten would stand where the first phase has its name.
+        axes.yaxis.set_major_formatter(lambda rate, _: f"{rate:.6g}")
     axes.set_ylabel("learning rate")
     axes.grid(alpha=0.25)
 

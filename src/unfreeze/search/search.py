@@ -14,9 +14,9 @@ from unfreeze.search.budget import Budget, Estimates, fitted
 from unfreeze.search.decide import decide
 from unfreeze.search.features import distance_in_words, is_far
 from unfreeze.search.probe import Probe
-from unfreeze.training.loop import Trained, Validated
 from unfreeze.training.run_folder import Predicted
 from unfreeze.training.scores import accuracy_interval
+from unfreeze.training.steering import Trained, Validated
 
 # What is decided after a step.
 KEPT, LEFT, NOT_TAKEN = "kept", "not kept", "not taken"
@@ -24,7 +24,7 @@ _SPENT, _TOO_LITTLE_LEFT = "the budget is spent", "too little of the budget is l
 
 
 class Search:
-    """A `training.loop.Steering` that trains the head, then as many stages as pays, and stops.
+    """A `training.steering.Steering` that trains the head, then as many stages as pays, and stops.
 
     Args:
         plan: of the strategy `auto`: its phases are the steps that may be taken.

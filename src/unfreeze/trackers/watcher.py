@@ -16,7 +16,7 @@ from unfreeze.recipe.plan import Phase, Plan
 from unfreeze.trackers.facts import epoch_numbers
 from unfreeze.trackers.tracker import Result, Status, Tracker
 from unfreeze.training.history import EpochRecord
-from unfreeze.training.loop import PassingOn, Watcher
+from unfreeze.training.watcher import PassingOn, Watcher
 
 # Each is a module here, and an extra of the package.
 TRACKERS = ("tensorboard", "mlflow", "wandb")

@@ -16,143 +16,26 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unfreeze.errors import TrainingError
-from unfreeze.recipe.plan import Evidence, Phase, Plan
+from unfreeze.recipe.plan import Phase, Plan
 from unfreeze.training.backend import Backend, LossSettings, Snapshot
 from unfreeze.training.feeding import Feed, Feeding
 from unfreeze.training.history import EpochRecord
 from unfreeze.training.schedules import Plateau, rate_at, stage_rates
 from unfreeze.training.scores import Scores, score
+from unfreeze.training.steering import AsPlanned, Steering, Trained, Validated
 from unfreeze.training.stopping import EarlyStopping
+from unfreeze.training.watcher import Watcher
 
 # How a phase ends whose loss isn't a number any more.
 NOT_FINITE = "the loss became NaN or infinite"
 # How one begins that early stopping ended.
 NO_BETTER = "no better for"
-
-
-class Watcher(Protocol):
-    """Is told what happens, in the order drawn at the top of this file; and at any time what a person should know at once.
-
-    A training that is steered also tells what was decided between phases.
-    """
-
-    def phase_started(self, number: int, phase: Phase, steps_per_epoch: int) -> None: ...
-
-    def cache_filled(self, done: int, total: int, boundary: str) -> None: ...
-
-    def step_done(self, pictures: int) -> None: ...
-
-    def epoch_done(self, record: EpochRecord) -> None: ...
-
-    def phase_ended(self, reason: str) -> None: ...
-
-    def warned(self, words: str) -> None: ...
-
-    def decided(self, row: Evidence) -> None: ...
-
-
-class Silent:
-    """A watcher that says nothing."""
-
-    def phase_started(self, number: int, phase: Phase, steps_per_epoch: int) -> None: ...
-
-    def cache_filled(self, done: int, total: int, boundary: str) -> None: ...
-
-    def step_done(self, pictures: int) -> None: ...
-
-    def epoch_done(self, record: EpochRecord) -> None: ...
-
-    def phase_ended(self, reason: str) -> None: ...
-
-    def warned(self, words: str) -> None: ...
-
-    def decided(self, row: Evidence) -> None: ...
-
-
-class PassingOn:
-    """A watcher that tells another one everything: what such a watcher does itself, it adds."""
-
-    def __init__(self, watcher: Watcher) -> None:
-        self.watcher = watcher
-
-    def phase_started(self, number: int, phase: Phase, steps_per_epoch: int) -> None:
-        self.watcher.phase_started(number, phase, steps_per_epoch)
-
-    def cache_filled(self, done: int, total: int, boundary: str) -> None:
-        self.watcher.cache_filled(done, total, boundary)
-
-    def step_done(self, pictures: int) -> None:
-        self.watcher.step_done(pictures)
-
-    def epoch_done(self, record: EpochRecord) -> None:
-        self.watcher.epoch_done(record)
-
-    def phase_ended(self, reason: str) -> None:
-        self.watcher.phase_ended(reason)
-
-    def warned(self, words: str) -> None:
-        self.watcher.warned(words)
-
-    def decided(self, row: Evidence) -> None:
-        self.watcher.decided(row)
-
-
-class Validated(NamedTuple):
-    """An epoch, and what its model says of the validation pictures: their log-probabilities, float32 [N, K]."""
-
-    record: EpochRecord
-    log_probabilities: NDArray[np.float32]
-
-
-class Trained(NamedTuple):
-    """What a phase came to.
-
-    Attributes:
-        best: its best epoch; None where its loss wasn't finite from the start.
-        epochs: how many it took.
-        seconds: that they took.
-        ending: why it ended, in words.
-    """
-
-    best: Validated | None
-    epochs: int
-    seconds: float
-    ending: str
-
-
-class Steering(Protocol):
-    """Decides on the way which phases are trained."""
-
-    def next_phase(self) -> Phase | None:
-        """The phase to train next; None ends the training."""
-
-    def is_over(self) -> str | None:
-        """Asked after each epoch: why its phase ends here, in words; None lets it go on."""
-
-    def phase_done(self, trained: Trained) -> bool:
-        """Whether the weights of its best epoch are kept, where they are the best so far; else those before it come back."""
-
-
-class AsPlanned:
-    """All phases of a plan, one after the other."""
-
-    def __init__(self, plan: Plan) -> None:
-        self._phases = iter(plan.phases)
-
-    def next_phase(self) -> Phase | None:
-        return next(self._phases, None)
-
-    def is_over(self) -> str | None:
-        return None
-
-    def phase_done(self, trained: Trained) -> bool:  # noqa: ARG002
-        return True
 
 
 @dataclass
