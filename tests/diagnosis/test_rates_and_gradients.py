@@ -51,6 +51,12 @@ def test_a_loss_far_above_that_of_a_guess() -> None:
     assert read_recipe(None, finding.remedy).head_only.rate == pytest.approx(HEAD_RATE / REDUCTION)
 
 
+def test_a_new_head_that_starts_above_a_guess_and_comes_down_is_on_its_way() -> None:
+    assert too_high([2.6, 2.4, 2.2, 2.0], train_accuracy=0.4).outcome == "not found"
+    assert too_high([2.6, 2.4, 2.5, 2.4], train_accuracy=0.4).outcome == "found"
+    assert too_high([9.0, 8.0, 7.0, 6.0], train_accuracy=0.4).outcome == "found"
+
+
 def test_a_jump_from_which_the_loss_does_not_come_back() -> None:
     finding = too_high([0.8, 0.4, 0.2, 1.2, 1.1, 1.0], train_accuracy=0.5)
     assert (finding.outcome, finding.epoch) == ("found", 4)

@@ -15,6 +15,8 @@ from unfreeze.diagnosis.unfreezing_did_harm import unfreezing_did_harm
 CODE = "rate-too-high"
 # A training loss of so many times a guess's, ln K, is worse than knowing nothing.
 GUESSES = 1.5
+# Unless both losses fell in every epoch and have no further to go: a new head on few pictures starts above a guess.
+GUESSES_FALLING = 3.0
 # A rise of the training loss from one epoch to the next counts from this part of what it was: of a phase that ends above where
 # it was before the rise, or that rises so often; and only to this part of a guess's loss, or of the first epoch's, and more.
 JUMP = 0.25
@@ -30,6 +32,7 @@ DIVERGED = 10.0
 SMALL = 10.0
 THRESHOLDS: dict[str, float] = {
     "guesses": GUESSES,
+    "guesses_falling": GUESSES_FALLING,
     "jump": JUMP,
     "jumps": JUMPS,
     "jump_to": JUMP_TO,
@@ -75,7 +78,7 @@ def _signs(phase: PhaseCurves, guess: float | None, restarts: set[int]) -> list[
     loss, found = phase.train_loss, []
     # Dropout can make a training loss as large; that of validation is then another.
     both = min(level(loss), level(phase.val_loss)) if np.isfinite(phase.val_loss).any() else level(loss)
-    if guess is not None and len(loss) > 1 and both >= GUESSES * guess:
+    if guess is not None and len(loss) > 1 and both >= (GUESSES_FALLING if _falls(phase) else GUESSES) * guess:
         words = f"the training loss is {level(loss):.3g}, that of a guess {guess:.3g}"
         found.append(Sign(phase, int(phase.epochs[-1]), "loss_in_guesses", level(loss) / guess, words))
     jumps = [place for place in _jumps(phase, JUMP_TO * (guess or loss[0])) if place not in restarts]
@@ -97,6 +100,12 @@ def _restarts(evidence: Evidence, phase: PhaseCurves) -> set[int]:
     if planned is None or planned.schedule.name != "cosine-restarts":
         return set()
     return {place for place in range(1, len(phase)) if phase.rate[place] > phase.rate[place - 1]}
+
+
+def _falls(phase: PhaseCurves) -> bool:
+    """Whether both losses, as far as they are known, fell in every epoch of the head's phase."""
+    losses = [loss for loss in (phase.train_loss, phase.val_loss) if np.isfinite(loss).any()]
+    return phase.head_only and all(bool((np.diff(loss) < 0).all()) for loss in losses)
 
 
 def _diverged(phase: PhaseCurves, guess: float | None) -> bool:
