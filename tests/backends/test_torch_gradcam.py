@@ -60,7 +60,7 @@ def test_nothing_is_left_behind() -> None:
         return [*modules, *((parameter.requires_grad, parameter.grad) for parameter in backend._model.parameters())]
 
     backend.train_epoch([batch], everywhere(0.0), lambda _: None)
-    backend._optimizer.zero_grad()
+    backend._optimizer.clear()
     before = state()
     backend.grad_cam([batch])
     assert state() == before

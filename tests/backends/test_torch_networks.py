@@ -49,7 +49,7 @@ def test_the_bundled_contract_is_the_checkpoints() -> None:
 
 def to_network(backend: TorchBackend, images: np.ndarray) -> torch.Tensor:
     """What the network is given."""
-    ((tensors, _),) = backend._activations([Batch(images, np.zeros(len(images), np.int64))], "stem")
+    ((tensors, *_),) = backend._activations([Batch(images, np.zeros(len(images), np.int64))], "stem")
     return tensors[0]
 
 
