@@ -12,7 +12,7 @@ _STRATEGIES: dict[StrategyName, str] = {
     "full": "all stages are fitted to these pictures: for many pictures, or such as are far from those of the pretraining",
     "gradual": "one more stage at a time from the top, each at a lower rate, so that what is general is disturbed last"
     " (Howard & Ruder 2018)",
-    "auto": "how much to unfreeze was measured, step by step, on the validation pictures; the evidence is below",
+    "auto": "how much to unfreeze was measured, step by step, on the validation pictures; the evidence stands by the plan",
 }
 _NOTHING_TO_KEEP = "its weights are random, so that there is nothing to measure and nothing to keep: the whole network trains"
 
