@@ -1,4 +1,5 @@
 # make demo: install what is needed and do the main job. make test: install what is needed and run every check.
+# make soak: thousands of faults in both frameworks, and a table of those tried, survived and lost (hours; docs/soak.md).
 # make bench DATA=folder: install unfreeze and its peers in an environment of their own (9 GB) and run them side by side.
 PYTHON ?= python3
 VENV   ?= .venv
@@ -6,14 +7,19 @@ BIN    := $(VENV)/bin
 BENCH_VENV ?= .venv-bench
 # About half an hour on two cores; `python benchmarks/bench.py --help` says what else there is.
 BENCH  ?= --peer-pictures 475 --repeats 1 --peer-epochs 1
+# Families, and options: make soak SOAK='kills --framework torch --count 5'.
+SOAK   ?=
 
-.PHONY: demo test bench lint format clean
+.PHONY: demo test soak bench lint format clean
 
 demo: $(VENV)/.installed
 	$(BIN)/unfreeze demo
 
 test: $(VENV)/.installed-dev lint
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
+
+soak: $(VENV)/.installed-dev
+	PYTHONPATH=tests $(BIN)/python -m soak $(SOAK)
 
 bench: $(if $(DATA),$(BENCH_VENV)/.installed)
 	@test -n '$(DATA)' || { echo "make bench DATA=folder: give a folder of pictures, {train,validation,test}/<class>/*" >&2; exit 2; }

@@ -9,6 +9,7 @@ from typing import Any, TypeVar, cast
 from pydantic import TypeAdapter, ValidationError
 
 T = TypeVar("T")
+_LONGEST_PLACE = 200
 
 
 def typed(kind: type[T], values: Any) -> T:
@@ -20,10 +21,15 @@ def typed(kind: type[T], values: Any) -> T:
     try:
         value: T = _adapter(cast(Hashable, kind)).validate_python(values)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        raise ValueError(f"{place}: {first['msg']}" if place else first["msg"]) from None
+        raise ValueError(first_mistake(error)) from None
     return value
+
+
+def first_mistake(error: ValidationError) -> str:
+    """The first of what Pydantic found wrong, in one line: where and what, without the value, which may be of any size."""
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    place = ".".join(map(str, first["loc"]))[:_LONGEST_PLACE]
+    return f"{place}: {first['msg']}" if place else first["msg"]
 
 
 @cache

@@ -59,8 +59,8 @@ def test_the_training_sample_is_measured_only_where_the_question_arises(run: api
 class Modest(numpy_network.NumpyBackend):
     """Says that a tenth of the training pictures is named right, as if augmentation had made them hard."""
 
-    def train_epoch(self, batches: Any, rates: Any, on_step: Any) -> EpochResult:
-        return dataclasses.replace(super().train_epoch(batches, rates, on_step), accuracy=0.1)
+    def train_epoch(self, batches: Any, rates: Any, on_step: Any, done: int = 0) -> EpochResult:
+        return dataclasses.replace(super().train_epoch(batches, rates, on_step, done), accuracy=0.1)
 
 
 def test_a_training_that_looks_hard_is_scored_on_some_training_pictures_as_they_are(
@@ -85,8 +85,8 @@ def test_a_training_that_looks_hard_is_scored_on_some_training_pictures_as_they_
 class Overflowing(numpy_network.NumpyBackend):
     """Every loss is NaN."""
 
-    def train_epoch(self, batches: Any, rates: Any, on_step: Any) -> EpochResult:
-        return dataclasses.replace(super().train_epoch(batches, rates, on_step), objective=np.nan, loss=np.nan)
+    def train_epoch(self, batches: Any, rates: Any, on_step: Any, done: int = 0) -> EpochResult:
+        return dataclasses.replace(super().train_epoch(batches, rates, on_step, done), objective=np.nan, loss=np.nan)
 
 
 @pytest.fixture(scope="module")

@@ -152,3 +152,58 @@ def test_the_lock_of_a_killed_process_goes_and_that_of_a_running_one_stays(tmp_p
     assert len(list((tmp_path / "store").glob("*.lock"))) == 1
     running.close()
     assert list((tmp_path / "store").glob("*.lock")) == []
+
+
+def test_room_that_is_reserved_counts_and_what_isnt_needed_is_given_back(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    reserved = store.reserve(10)
+    assert sum(path.stat().st_size for path in (tmp_path / "store").glob("*.rows")) == 10 * ROW_BYTES
+    with pytest.raises(RuntimeError, match="the end"):
+        store.append(ends_after(4), reserved)
+    assert store.has(keys_of(*range(6))).tolist() == [True] * 4 + [False] * 2
+    assert sum(path.stat().st_size for path in (tmp_path / "store").glob("*.rows")) == 4 * ROW_BYTES
+
+
+def test_what_a_killed_fill_left_goes_when_nobody_uses_the_store(tmp_path: Path) -> None:
+    first = open_store(tmp_path)
+    add(first, 1, 2)
+    (begun,) = (tmp_path / "store").glob("*.rows")
+    with begun.open("ab") as rows:
+        rows.write(b"row without an entry")
+    orphan = first.reserve(100).with_suffix(".rows")
+    other = open_store(tmp_path)
+    assert orphan.stat().st_size == 100 * ROW_BYTES  # it may be being filled
+    first.close()
+    other.close()
+    third = open_store(tmp_path)
+    assert not orphan.exists()
+    assert begun.stat().st_size == 2 * ROW_BYTES
+    assert (third.read(keys_of(2, 1)) == rows_of(2, 1)).all()
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="open files are counted in /proc")
+def test_a_store_of_many_segments_keeps_few_files_open(tmp_path: Path) -> None:
+    before = len([*Path("/proc/self/fd").iterdir()])
+    store = open_store(tmp_path)
+    for number in range(40):
+        add(store, number)
+    assert store.has(keys_of(*range(40))).all()
+    assert (store.read(keys_of(*range(40))) == rows_of(*range(40))).all()
+    assert len([*Path("/proc/self/fd").iterdir()]) <= before + 6
+    store.close()
+    assert len([*Path("/proc/self/fd").iterdir()]) == before
+
+
+def test_rows_whose_file_was_deleted_count_as_none(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    for number in range(6):
+        add(store, number)
+    for path in (tmp_path / "store").glob("*.rows"):
+        path.unlink()
+    assert store.has(keys_of(0)).tolist() == [False]
+
+
+def ends_after(count: int) -> Iterator[tuple[Keys, np.ndarray]]:
+    for number in range(count):
+        yield keys_of(number), rows_of(number)
+    raise RuntimeError("the end")

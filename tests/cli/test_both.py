@@ -68,13 +68,37 @@ def test_both_are_trained_and_compared(unfreeze: Command, photos: Path, tmp_path
     assert all(list((out / framework / "tensorboard").glob("events.*")) for framework in ("torch", "tensorflow"))
     assert [command[:5] for command in started] == [[sys.executable, "-P", "-m", "unfreeze", "train"]] * 2
     written = {"comparison.html", "comparison.json", "comparison.md", "comparison.png"}
-    assert {path.name for path in out.iterdir()} == {"recipe.yaml", "torch", "tensorflow", *written}
+    assert {path.name for path in out.iterdir()} == {"recipe.yaml", "start.json", "torch", "tensorflow", *written}
     comparison = api.compare([out / "torch", out / "tensorflow"])
     assert [run.plan.network.framework for run in comparison.runs] == ["numpy", "second"]
     # Both are the same network of NumPy.
     assert (out / "torch/predictions.csv").read_bytes() == (out / "tensorflow/predictions.csv").read_bytes()
     assert printed.index("run folder: ") < printed.index("torch and tensorflow, test: the 95 % intervals overlap")
     assert f"look at     {out}/comparison.html" in printed
+
+
+def test_what_is_left_of_both_is_resumed(
+    unfreeze: Command, photos: Path, tmp_path: Path, started: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from support.numpy_backend import NumpyBackend
+
+    train_epoch, epochs = NumpyBackend.train_epoch, []
+
+    def interrupted(self: NumpyBackend, *arguments: Any) -> Any:
+        epochs.append(1)
+        if len(epochs) == 5:  # the second of the second framework
+            raise KeyboardInterrupt
+        return train_epoch(self, *arguments)
+
+    monkeypatch.setattr(NumpyBackend, "train_epoch", interrupted)
+    out = tmp_path / "out"
+    status, printed, _ = unfreeze("train", photos, *SHORT, "--out", out)
+    assert (status, started[-1][4]) == (130, "train")
+    assert f"Go on with both: unfreeze resume {out}" in printed
+    assert unfreeze("resume", out, "--quiet")[0] == 0
+    assert [command[4] for command in started[2:]] == ["resume", "resume"]
+    assert (out / "torch/predictions.csv").read_bytes() == (out / "tensorflow/predictions.csv").read_bytes()
+    assert (out / "comparison.html").is_file()
 
 
 def test_every_flag_reaches_both(unfreeze: Command, photos: Path, tmp_path: Path, started: list[list[str]]) -> None:
@@ -205,5 +229,6 @@ def test_ctrl_c_ends_both_and_keeps_the_best_so_far(tmp_path: Path) -> None:
         printed = process.communicate(timeout=120)[0]
     assert process.returncode == 130
     assert "the best so far, are kept" in printed
+    assert "Go on with both: unfreeze resume out" in printed
     assert json.loads((tmp_path / "out/torch/metrics.json").read_text())["interrupted"] is True
     assert not (tmp_path / "out/tensorflow").exists()

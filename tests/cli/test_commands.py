@@ -14,7 +14,7 @@ from support.command import NUMPY, Command
 from support.folders import class_folder
 
 RUN_FILES = {
-    "plan.yaml", "recipe.yaml", "data.json", "history.jsonl", "history.csv", "metrics.json", "predictions.csv",
+    "plan.yaml", "recipe.yaml", "start.json", "data.json", "history.jsonl", "history.csv", "metrics.json", "predictions.csv",
     "findings.json", "gradcam.json", "model", "curves.png", "confusion.png", "report.html",
     "report.json", "report.md",
 }  # fmt: skip

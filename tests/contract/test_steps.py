@@ -112,6 +112,21 @@ def test_the_last_step_of_an_epoch_takes_what_is_left(trained: Trained) -> None:
     assert furthest(through, trained.tensors()) < 1e-6
 
 
+@pytest.mark.parametrize("mixed", [False, True], ids=["plain", "mixed"])
+def test_parts_of_batches_make_the_same_steps(trained: Trained, mixed: bool) -> None:
+    """Also where two batches make a step, the last step has one batch, and that is too small for all parts."""
+    results = []
+    for parts in (1, 2, 4):
+        shown: list[int] = []
+        trained.restart(None, EVERYTHING, 2, 0.5)
+        trained.backend.start_phase(trained.phase, EVERYTHING, 2, 0.5, parts=parts)
+        trained.backend.train_epoch(batches(9, 21, mixed), everywhere(trained.rate), shown.append)
+        assert shown == [18, 3]
+        results.append(trained.tensors())
+    assert furthest(results[0], trained.start) > 1e-3
+    assert all(furthest(tensors, results[0]) < 1e-6 for tensors in results[1:])
+
+
 def test_each_stage_has_its_rate(trained: Trained) -> None:
     below = trained.backend.network.stage_names[-2]
     rates, moved = {below: trained.rate, "head": trained.rate}, []

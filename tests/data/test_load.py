@@ -168,7 +168,10 @@ def test_file_deleted_after_the_scan_is_named(tmp_path: Path) -> None:
         for batches in (source.training(0), source.evaluation("train")):
             with pytest.raises(DataError) as caught:
                 list(batches)
-            assert str(caught.value) == f"{gone}: can't be read (No such file or directory)"
+            assert str(caught.value) == (
+                f"{gone}: can't be read (No such file or directory). It could when the pictures were scanned: put it back, or"
+                " start again without it"
+            )
         assert len(joined(source.evaluation("validation"))[1]) == 2, "the others can still be read"
 
 

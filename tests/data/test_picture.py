@@ -18,7 +18,7 @@ import simplejpeg
 from PIL import Image, TiffImagePlugin
 
 from support.folders import noisy_pixels, scene, write_picture
-from unfreeze.data import picture
+from unfreeze.data import bounds, picture
 from unfreeze.data.picture import decode_pixels, examine, read_pixels
 from unfreeze.errors import DataError, PictureError
 
@@ -531,7 +531,7 @@ def test_decompression_bomb_is_refused_unopened() -> None:
 
 
 def test_limit_of_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(picture, "MAXIMUM_PIXELS", 1600)
+    monkeypatch.setattr(bounds, "MAXIMUM_PIXELS", 1600)
     decode(encoded(NOISE, "PNG"), "x")
     with pytest.raises(
         DataError, match=r"^x: 41 × 40 pixels, more than the limit of 1600 pixels; UNFREEZE_MAX_PIXELS raises it$"

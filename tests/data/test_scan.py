@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from support.folders import class_folder, manifest, manifest_of, split_folder, write_picture
-from unfreeze.data import picture
+from unfreeze.data import bounds
 from unfreeze.data.dataset import Dataset, LeftOut
 from unfreeze.data.scan import scan, scan_for_training, with_splits
 from unfreeze.errors import DataError
@@ -73,7 +73,7 @@ class TestScan:
         content = (cat / "000.png").read_bytes()
         (cat / "truncated.png").write_bytes(content[: len(content) // 2])
         write_picture(cat / "large.png", size=(33, 32))
-        monkeypatch.setattr(picture, "MAXIMUM_PIXELS", 32 * 32)
+        monkeypatch.setattr(bounds, "MAXIMUM_PIXELS", 32 * 32)
         before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
         dataset = scan(tmp_path)
         assert dataset.left_out == (

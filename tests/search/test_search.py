@@ -103,7 +103,7 @@ def test_the_evidence_has_probes_scores_intervals_and_seconds() -> None:
 
 
 def test_a_spent_budget_leaves_the_rest_out_and_says_so() -> None:
-    one, names, _ = search([1.0, 0.5, 0.3], budget=Budget(seconds=0.001))
+    one, names, _ = search([1.0, 0.5, 0.3], budget=Budget(seconds=1e-9))
     assert names == ["head only"]
     assert one.is_over() == "the budget is spent"
     assert {row.reason for row in one.plan.evidence if row.decision == "not taken"} == {"too little of the budget is left"}

@@ -23,8 +23,9 @@ from unfreeze.recipe.network import HEAD, STEM, InputContract, Layer, Network, S
 from unfreeze.recipe.plan import Phase
 from unfreeze.recipe.recipe import Recipe
 from unfreeze.training.arrivals import Arrival
-from unfreeze.training.backend import SMALLEST_DOUBT, Encoded, EpochResult, LossSettings, ModelEntry, Rates
-from unfreeze.training.encoding import in_steps
+from unfreeze.training.backend import MODEL, SMALLEST_DOUBT, Encoded, EpochResult, LossSettings, ModelEntry, Rates, State
+from unfreeze.training.encoding import in_parts, in_steps
+from unfreeze.training.footprint import Footprint
 from unfreeze.training.gradcam import scaled
 
 GRID, UNITS = 4, 16
@@ -80,17 +81,47 @@ class NumpyBackend:
         self._generator = np.random.default_rng(seed)
         self._trainable: set[str] = set()
         self._loss = LossSettings()
-        self._accumulate, self._steps, self._l2_sp = 1, 0, 0.0
+        self._per_batch, self._per_step, self._steps, self._l2_sp = 1, 1, 0, 0.0
         self._ema: float | None = None
         self._mean: dict[str, NDArray[np.float32]] = {}
         self._origins: dict[str, NDArray[np.float32]] = {}
+        self._sums = np.zeros(5)
 
-    def start_phase(self, phase: Phase, loss: LossSettings, accumulate: int = 1, ema: float | None = None) -> None:
+    def start_phase(
+        self,
+        phase: Phase,
+        loss: LossSettings,
+        accumulate: int = 1,
+        ema: float | None = None,
+        *,
+        afresh: bool = False,
+        parts: int = 1,
+    ) -> None:
         self._trainable = {layer.path for layer in self.network.split(phase.boundary)[1]}
-        self._loss, self._accumulate, self._l2_sp = loss, accumulate, phase.optimizer.l2_sp
+        self._loss, self._per_batch, self._per_step = loss, parts, accumulate * parts
+        self._l2_sp = phase.optimizer.l2_sp
         self._ema, self._steps, self._mean = ema, 0, self.weights if ema is not None else {}
         if self._l2_sp:
             self._origins = {name: self.weights[name] for name in self._trainable - {HEAD}} | self._origins
+
+    def resume_phase(
+        self, phase: Phase, loss: LossSettings, accumulate: int = 1, ema: float | None = None, *, state: State, parts: int = 1
+    ) -> None:
+        self.weights = _group(state, MODEL)
+        self.start_phase(phase, loss, accumulate, ema, parts=parts)
+        self._origins, self._mean = _group(state, "origin/"), _group(state, "mean/")
+        self._steps, self._sums = int(state["sums/steps"]), state["sums/values"]
+        self._generator.bit_generator.state = json.loads(state["random/numpy"].tobytes())
+
+    def state(self) -> State:
+        parts = {
+            MODEL: self.weights,
+            "origin/": self._origins,
+            "mean/": self._mean,
+            "sums/": {"values": self._sums, "steps": np.array(self._steps)},
+            "random/": {"numpy": np.frombuffer(json.dumps(self._generator.bit_generator.state).encode(), np.uint8)},
+        }
+        return {group + name: values.copy() for group, members in parts.items() for name, values in members.items()}
 
     def identify_prefix(self, boundary: str) -> dict[str, str] | None:
         frozen = [layer.path for layer in self.network.split(boundary)[0]]
@@ -101,18 +132,22 @@ class NumpyBackend:
         for batch in batches:
             yield Encoded((self._at(batch, boundary),), batch.labels, boundary, batch.mix)
 
-    def train_epoch(self, batches: Iterable[Batch | Encoded], rates: Rates, on_step: Callable[[int], None]) -> EpochResult:
-        sums, norms, pictures = np.zeros(3), [0.0], 0
-        for step, several in enumerate(in_steps(batches, self._accumulate)):
+    def train_epoch(
+        self, batches: Iterable[Batch | Encoded], rates: Rates, on_step: Callable[[int], None], done: int = 0
+    ) -> EpochResult:
+        if not done:
+            self._sums = np.zeros(5)
+        for step, several in enumerate(in_steps(in_parts(batches, self._per_batch), self._per_step), start=done):
             batch = _joined(list(several))
             step_sums, norm = self._step(batch, rates(step))
             self._update_mean()
-            sums += step_sums
-            norms.append(norm)
-            pictures += len(batch.labels)
-            on_step(len(batch.labels))
-        objective, loss, right = (sums / max(pictures, 1)).tolist()
-        return EpochResult(objective, loss, right, pictures, float(np.max(norms)))
+            *sums, pictures, largest = self._sums
+            shown = len(batch.labels)
+            self._sums = np.array([*np.add(sums, step_sums), pictures + shown, np.maximum(largest, norm)])
+            on_step(shown)
+        *sums, pictures, largest = self._sums.tolist()
+        objective, loss, right = (value / max(pictures, 1) for value in sums)
+        return EpochResult(objective, loss, right, int(pictures), largest)
 
     @contextlib.contextmanager
     def averaged(self) -> Iterator[None]:
@@ -127,6 +162,10 @@ class NumpyBackend:
         outputs = [np.empty((0, len(self.classes)), np.float32)]
         outputs += [_log_softmax(self._at(batch, HEAD) @ self.weights[HEAD]) for batch in batches]
         return np.concatenate(outputs).astype(np.float32)
+
+    def footprint(self, boundary: str) -> Footprint | None:
+        trained = sum(self.weights[layer.path].nbytes for layer in self.network.split(boundary)[1])
+        return Footprint(sum(values.nbytes for values in self.weights.values()), trained, 4 * UNITS, 4 * UNITS)
 
     def arrivals(self, batches: Iterable[NDArray[np.float32]], first_only: bool) -> list[Arrival]:
         return []  # no BatchNorm
@@ -208,6 +247,10 @@ def objective_and_gradient(
     likely, doubt = np.exp(logs), np.maximum(-np.expm1(logs), SMALLEST_DOUBT)
     by_logs = target * (gamma * likely * doubt ** (gamma - 1) * logs - doubt**gamma)
     return float(-(target * doubt**gamma * logs).sum()), by_logs - likely * by_logs.sum(axis=1, keepdims=True)
+
+
+def _group(state: State, group: str) -> dict[str, NDArray[Any]]:
+    return {name.removeprefix(group): values for name, values in state.items() if name.startswith(group)}
 
 
 def _targets(labels: NDArray[np.int64], mix: Mix | None, classes: int) -> NDArray[np.float64]:

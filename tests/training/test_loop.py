@@ -18,9 +18,11 @@ from unfreeze.recipe.plan import Phase, Plan
 from unfreeze.recipe.read import read_recipe
 from unfreeze.training.activations import Place
 from unfreeze.training.backend import EpochResult
+from unfreeze.training.checkpoint import Checkpoints
 from unfreeze.training.feeding import Feeding
 from unfreeze.training.history import EpochRecord
-from unfreeze.training.loop import train_plan
+from unfreeze.training.loop import Keeping, train_plan
+from unfreeze.training.memory import OutOfMemory
 from unfreeze.training.planning import make_plan
 from unfreeze.training.watcher import Silent
 
@@ -32,13 +34,27 @@ class Scripted(numpy_backend.NumpyBackend):
     train_losses: list[float] | None = None
     norms: list[float | None] | None = None
     interrupt_in: int | None = None
+    nan_once_at: int | None = None
+    memory_for_parts: int = 1
+    fails_at: int = 0
+    parts: int = 1
 
-    def train_epoch(self, batches: Any, rates: Any, on_step: Any) -> EpochResult:
+    def start_phase(self, *arguments: Any, **named: Any) -> None:
+        super().start_phase(*arguments, **named)
+        self.parts = named.get("parts", 1)
+
+    def train_epoch(self, batches: Any, rates: Any, on_step: Any, done: int = 0) -> EpochResult:
         epoch = int(self.weights["stem"][0, 0])
+        if self.parts < self.memory_for_parts and epoch == self.fails_at:
+            self.weights["stem"] = self.weights["stem"] + np.float32(0.5)  # half a step
+            raise OutOfMemory(MemoryError())
         self.rates = [*getattr(self, "rates", []), rates(0)["head"]]
         self.weights["stem"] = self.weights["stem"] + np.float32(1)
         if self.interrupt_in == epoch:
             raise KeyboardInterrupt
+        if self.nan_once_at == epoch:
+            self.nan_once_at = None
+            return EpochResult(math.nan, 1.0, 0.5, 10)
         objective, norm = (values[epoch] if values else None for values in (self.train_losses, self.norms))
         return EpochResult(1.0 if objective is None else objective, 1.0, 0.5, 10, norm)
 
@@ -55,6 +71,10 @@ class Scripted(numpy_backend.NumpyBackend):
 class Listener(Silent):
     def __init__(self) -> None:
         self.said: list[str] = []
+        self.warnings: list[str] = []
+
+    def warned(self, words: str) -> None:
+        self.warnings.append(words)
 
     def phase_started(self, number: int, phase: Phase, steps_per_epoch: int) -> None:
         self.said.append(f"start {number} {phase.name}")
@@ -203,3 +223,65 @@ def test_the_history_is_given_after_every_epoch(tmp_path: Path) -> None:
     lengths: list[int] = []
     train_plan(plan, backend, feeding, Listener(), lambda history: lengths.append(len(history)))
     assert lengths == [1, 2]
+
+
+# Kept safe: what happens then where the loss isn't a number, and where memory doesn't suffice
+
+
+def kept(tmp_path: Path, backend: Scripted) -> Keeping:
+    return Keeping(Checkpoints(tmp_path / "run", backend.snapshot()), math.inf)
+
+
+def test_nan_begins_the_phase_again_from_the_best_weights_at_a_tenth_of_the_rate(tmp_path: Path) -> None:
+    changes = {"head_only.epochs": 2, "head_only.rate": 0.5, "head_only.schedule.warmup_epochs": 0}
+    plan, backend, feeding = scripted(tmp_path, [0.4, 0.3, 0.2], **FEATURES, **changes)
+    # By the epochs that the weights have seen: after the first, one time NaN.
+    backend.nan_once_at = 1
+    listener = Listener()
+    outcome = train_plan(plan, backend, feeding, listener, keeping=kept(tmp_path, backend))
+    assert backend.rates == pytest.approx([0.5, 0.5, 0.05, 0.05])
+    assert outcome.endings == ["all epochs done; begun 2 times, because the loss became NaN or infinite"]
+    assert [record.val_loss for record in outcome.history] == pytest.approx([0.4, 0.3, 0.2], abs=1e-4)
+    assert (counter(backend), listener.warnings) == (
+        3,
+        ["the loss became NaN or infinite at rate 0.5: 'head only' begins again at 0.05"],
+    )
+
+
+def test_where_it_is_nan_again_and_again_the_training_ends_with_the_best_weights(tmp_path: Path) -> None:
+    changes = {"head_only.epochs": 2, "head_only.rate": 0.5, "head_only.schedule.warmup_epochs": 0}
+    plan, backend, feeding = scripted(tmp_path, [0.4], **changes)
+    assert len(plan.phases) == 2
+    backend.train_losses = [1.0, math.nan]
+    outcome = train_plan(plan, backend, feeding, Listener(), keeping=kept(tmp_path, backend))
+    assert outcome.endings == ["the loss became NaN or infinite"]
+    assert (len(outcome.history), counter(backend)) == (1, 1)
+    assert [backend.rates[place] for place in (0, 2, 3)] == pytest.approx([0.5, 0.05, 0.005])
+
+
+def test_nan_from_the_start_is_tried_at_lower_rates_and_then_an_error(tmp_path: Path) -> None:
+    plan, backend, feeding = scripted(tmp_path, [0.4], **FEATURES)
+    backend.train_losses = [math.inf]
+    with pytest.raises(TrainingError, match=r"at rate 0\.003: nothing was learned, nor at 0\.1 and 0\.01 of its rate"):
+        train_plan(plan, backend, feeding, Listener(), keeping=kept(tmp_path, backend))
+    assert len(backend.rates) == 3
+
+
+def test_out_of_memory_each_batch_is_computed_in_parts_from_the_last_checkpoint_on(tmp_path: Path) -> None:
+    changes = {"head_only.epochs": 3, "input.batch_size": 8}
+    plan, backend, feeding = scripted(tmp_path, [0.4, 0.3, 0.2], **FEATURES, **changes)
+    backend.memory_for_parts, backend.fails_at = 4, 1
+    listener = Listener()
+    outcome = train_plan(plan, backend, feeding, listener, keeping=kept(tmp_path, backend))
+    assert [record.epoch for record in outcome.history] == [1, 2, 3]
+    assert counter(backend) == 3
+    assert [words.split(":")[1].split(";")[0] for words in listener.warnings] == [
+        f" each batch of {plan.batch_size} is computed in {parts} parts from here on" for parts in (2, 4)
+    ]
+
+
+def test_where_no_parts_are_small_enough_that_is_an_error(tmp_path: Path) -> None:
+    plan, backend, feeding = scripted(tmp_path, [0.4], **FEATURES)
+    backend.memory_for_parts, backend.fails_at = 1000, 0
+    with pytest.raises(TrainingError, match=r"out of memory in 'head only'.*smaller input\.batch_size"):
+        train_plan(plan, backend, feeding, Listener(), keeping=kept(tmp_path, backend))

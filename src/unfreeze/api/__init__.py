@@ -15,6 +15,7 @@ from unfreeze.api.inspections import inspect
 from unfreeze.api.plans import plan
 from unfreeze.api.predictions import Prediction, predict
 from unfreeze.api.reports import write_report
+from unfreeze.api.resuming import is_finished, resume
 from unfreeze.api.runs import Run, open_run
 from unfreeze.api.trainings import train
 from unfreeze.api.tuned import Trial, Tuning
@@ -48,6 +49,7 @@ __all__ = [
     "find_rate",
     "improve",
     "inspect",
+    "is_finished",
     "is_run",
     "list_cache",
     "models",
@@ -55,6 +57,7 @@ __all__ = [
     "plan",
     "predict",
     "read_table",
+    "resume",
     "train",
     "tune",
     "write_report",

@@ -44,7 +44,8 @@ def clear_cache(folder: str | Path | None = None, *, kind: str | None = None, un
     """
     if kind is not None and kind not in KINDS:
         raise RecipeError(f"kind: it can be {', '.join(KINDS)}, received '{kind}'.{did_you_mean(kind, KINDS)}")
-    before = time.time() - unused_days * _SECONDS_PER_DAY
+    # A clock that was set back makes what was used before it lie in the future: that is still to be cleared.
+    before = time.time() - unused_days * _SECONDS_PER_DAY if unused_days else float("inf")
     chosen = [entry for entry in list_cache(folder) if kind in (None, entry.kind) and entry.last_used <= before]
     gone = [entry for entry in chosen if cache.delete(entry)]
     return Cleared(gone, [entry for entry in chosen if entry not in gone])

@@ -22,6 +22,7 @@ from unfreeze.data.layout import find_files
 from unfreeze.errors import ModelError, RunError, StorageError
 from unfreeze.exchange import apart
 from unfreeze.files import make_folder
+from unfreeze.reading import check_readable
 from unfreeze.recipe.network import Network
 from unfreeze.recipe.read import read_recipe
 from unfreeze.report.page import write_report
@@ -142,6 +143,7 @@ def _write_run(old: Run, network: Network, conversion: Conversion, new: Path) ->
     with _storage_errors(conversion.folder):
         for name in _COPIED:
             if (old.folder / name).exists():
+                check_readable(old.folder / name, within=old.folder)  # a link would copy a file of the person's
                 shutil.copyfile(old.folder / name, new / name)
     before = old.plan.network.framework
     remark = (

@@ -105,7 +105,7 @@ def evaluate(
     loader = Loader(dataset, planned.network.contract, PREDICTION_BATCH, Augment(), threads=decoding_threads())
     predicted, labels = calibrated(backend.predict(loader.evaluation("test")), folder / run_folder.MODEL), loader.labels("test")
     confidences, right = np.exp(predicted.max(axis=1).astype(np.float64)), predicted.argmax(axis=1) == labels
-    trained = run_folder.training_contents(folder)
+    trained = set(run_folder.contents(folder, "train").values())
     known = sum(record.content in trained for record in dataset.records)
     return Evaluation(
         scores=score(predicted, labels, dataset.classes),

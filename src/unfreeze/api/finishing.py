@@ -22,6 +22,7 @@ from unfreeze.training import run_folder
 from unfreeze.training.calibration import fit_temperature, with_temperature, write_calibration
 from unfreeze.training.feeding import Feeding
 from unfreeze.training.history import write_history
+from unfreeze.training.interruption import Terminated
 from unfreeze.training.loop import NOT_FINITE, Outcome
 from unfreeze.training.scores import score
 
@@ -42,8 +43,8 @@ def finish(folder: Path, job: Preparation, feeding: Feeding, outcome: Outcome, s
             splits = [name for name in ("validation", "test") if name in dataset.splits]
             predicted = {split: job.backend.predict(feeding.scoring(split)) for split in splits}
             sample = _training_sample(job, outcome)
-    except KeyboardInterrupt:
-        outcome.interrupted = True
+    except KeyboardInterrupt as error:
+        outcome.interrupted = error
     predicted = _calibrated(folder, job, predicted)
     scores = {split: score(predicted[split], loader.labels(split), dataset.classes) for split in predicted}
     run_folder.write_predictions(folder, dataset, predicted)
@@ -81,7 +82,8 @@ def _metrics(outcome: Outcome) -> dict[str, Any]:
     return {
         "best_epoch": outcome.best.epoch if outcome.best else None,
         "phase_endings": outcome.endings,
-        "interrupted": outcome.interrupted,
+        "interrupted": outcome.interrupted is not None,
+        "terminated": isinstance(outcome.interrupted, Terminated),
     }
 
 

@@ -23,6 +23,7 @@ from unfreeze.inspection import inputs
 from unfreeze.inspection.conventions import of_contract
 from unfreeze.inspection.finding import DataFinding, read_finding
 from unfreeze.inspection.labels import cannot_tell, find_in_labels, judgeable
+from unfreeze.reading import parse_json, read_text
 from unfreeze.recipe.network import HEAD, InputContract
 from unfreeze.recipe.recipe import Augment
 from unfreeze.training.activations import Activations, Place
@@ -74,7 +75,7 @@ def _kept_answer(contents: Sequence[str], contract: InputContract, backend: Back
 
 def _read_answer(kept: Path) -> DataFinding | None:
     try:
-        return read_finding(json.loads(kept.read_text("utf-8")))
+        return read_finding(parse_json(read_text(kept)))
     except (OSError, ValueError, TypeError, KeyError):  # not there, or damaged
         return None
 

@@ -39,11 +39,16 @@ def open_planned(recipe: Recipe, dataset: Dataset) -> Opening:
         ModelError, RecipeError: as `make_plan`, and as the `open_network` of the framework's package.
     """
     backend: Backend = load_backend(recipe.framework).open_network(recipe, dataset.classes)
-    plan = make_plan(recipe, dataset, backend)
-    loader = Loader(
-        dataset, plan.network.contract, plan.batch_size, plan.augment, plan.oversample, plan.seed, plan.loader_threads
-    )
-    return Opening(backend, loader, cache_place(recipe.cache), plan)
+    return _opening(recipe, dataset, make_plan(recipe, dataset, backend), backend)
+
+
+def open_as_planned(recipe: Recipe, dataset: Dataset, plan: Plan) -> Opening:
+    """As `open_planned`, for a plan that was made before of the same recipe and pictures.
+
+    Raises:
+        ModelError, RecipeError: as the `open_network` of the framework's package.
+    """
+    return _opening(recipe, dataset, plan, load_backend(recipe.framework).open_network(recipe, dataset.classes))
 
 
 def cache_place(settings: Cache) -> Place:
@@ -51,3 +56,10 @@ def cache_place(settings: Cache) -> Place:
     return Place(
         Path(settings.folder).expanduser() if settings.folder else cache_folder(), int(settings.limit_gb * _BYTES_PER_GB)
     )
+
+
+def _opening(recipe: Recipe, dataset: Dataset, plan: Plan, backend: Backend) -> Opening:
+    loader = Loader(
+        dataset, plan.network.contract, plan.batch_size, plan.augment, plan.oversample, plan.seed, plan.loader_threads
+    )
+    return Opening(backend, loader, cache_place(recipe.cache), plan)

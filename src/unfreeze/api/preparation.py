@@ -28,6 +28,7 @@ from unfreeze.training.activations import Place
 from unfreeze.training.backend import Backend
 from unfreeze.training.cache_planning import plan_cache
 from unfreeze.training.costs import Speeds
+from unfreeze.training.footprint import expected_peak, held_now, remarks_on_memory
 from unfreeze.training.range_test import RangeTest
 
 
@@ -35,10 +36,12 @@ from unfreeze.training.range_test import RangeTest
 class Preparation:
     """What a training starts from: recipe, pictures in splits and what was found in them, the open network, the plan.
 
-    `estimates` are of the time that steps take, where they are decided on the way; else None.
+    `resolved` is the recipe with numbers for the rates that it leaves open. `estimates` are of the time that steps take, where
+    they are decided on the way; else None.
     """
 
     recipe: Recipe
+    resolved: Recipe
     dataset: Dataset
     findings: tuple[DataFinding, ...]
     backend: Backend
@@ -92,9 +95,10 @@ def prepare_scanned(asked: Recipe, dataset: Dataset, testing: Testing | None = N
     recipe, rates = with_rates(asked, dataset, testing=testing)
     opening = open_planned(recipe, dataset)
     backend, loader, place, plan = opening.backend, opening.loader, opening.place, opening.plan
+    memory, short_of_memory = _expected_memory(plan, backend)
     findings = _find(asked, dataset, plan, backend, place)
     kept = plan_cache(plan.phases, loader, backend, asked.cache.use, place, plan.is_search)
-    estimates = _estimates(plan, backend, loader, place)
+    estimates = estimates_of(plan, backend, loader, place)
     said = tuple(FoundInData(code=one.code, severity=one.severity, explanation=one.explanation) for one in findings)
     plan = plan.model_copy(
         update={
@@ -103,10 +107,20 @@ def prepare_scanned(asked: Recipe, dataset: Dataset, testing: Testing | None = N
             "evidence": expected_steps(plan, estimates) if estimates is not None else (),
             # Measuring showed what the frozen part really runs on.
             "environment": plan.environment | backend.environment,
-            "remarks": plan.remarks + remarks(rates),
+            "memory": memory,
+            "remarks": plan.remarks + remarks(rates) + short_of_memory,
         }
     )
-    return Preparation(asked, dataset, findings, backend, loader, place, plan, estimates, rates)
+    return Preparation(asked, recipe, dataset, findings, backend, loader, place, plan, estimates, rates)
+
+
+def _expected_memory(plan: Plan, backend: Backend) -> tuple[int | None, tuple[str, ...]]:
+    """What the process is expected to hold at its peak, where that is known, and what to say of it."""
+    held, known = held_now(), {phase.boundary: backend.footprint(phase.boundary) for phase in plan.phases}
+    footprints = {boundary: footprint for boundary, footprint in known.items() if footprint is not None}
+    if len(footprints) < len(known):
+        return None, ()
+    return expected_peak(plan, footprints, held), remarks_on_memory(plan, footprints, held)
 
 
 def _find(asked: Recipe, dataset: Dataset, plan: Plan, backend: Backend, place: Place) -> tuple[DataFinding, ...]:
@@ -120,7 +134,8 @@ def _find(asked: Recipe, dataset: Dataset, plan: Plan, backend: Backend, place: 
     return find_in_data(dataset, contract.side_px, said)
 
 
-def _estimates(plan: Plan, backend: Backend, loader: Loader, place: Place) -> Estimates | None:
+def estimates_of(plan: Plan, backend: Backend, loader: Loader, place: Place) -> Estimates | None:
+    """Of the time that steps take, where they are decided on the way; else None."""
     if not plan.is_search:
         return None
     return Estimates(backend.network, Speeds(backend, loader, place.folder).of(HEAD), loader)

@@ -31,7 +31,8 @@ class Run:
         findings: what was recognised in the curves.
         data_findings: what was found in the pictures before training.
         endings: why each phase ended, in words.
-        interrupted: whether it was ended by Ctrl-C.
+        interrupted: whether Ctrl-C or SIGTERM ended it: `unfreeze.resume` goes on.
+        terminated: whether it was SIGTERM.
     """
 
     folder: Path
@@ -44,6 +45,7 @@ class Run:
     data_findings: list[DataFinding]
     endings: list[str]
     interrupted: bool
+    terminated: bool = False
 
     def predict(
         self, paths: Sequence[str | Path], device: str = "auto", *, min_precision: float | None = None
@@ -79,6 +81,7 @@ def open_run(folder: str | Path) -> Run:
             ],
             endings=metrics["phase_endings"],
             interrupted=metrics["interrupted"],
+            terminated=metrics.get("terminated", False),
         )
     except (KeyError, TypeError, IndexError, AttributeError) as error:
         raise RunError(

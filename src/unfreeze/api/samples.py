@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from unfreeze.data.content import read_bytes
 from unfreeze.errors import DataError, RunError
 from unfreeze.training import run_folder
 
@@ -37,6 +38,6 @@ def scored_pictures(folder: Path) -> list[Path]:
 
 def _hash(path: Path) -> str | None:
     try:
-        return hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()
-    except OSError:
+        return hashlib.blake2b(read_bytes(path), digest_size=16).hexdigest()
+    except DataError:
         return None

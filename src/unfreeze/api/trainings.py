@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +16,18 @@ from unfreeze.api.runs import Run, open_run
 from unfreeze.api.searching import open_search
 from unfreeze.api.watching import Diagnosing
 from unfreeze.data.scan import Progress
-from unfreeze.errors import TrainingError
+from unfreeze.errors import DataError, StorageError, TrainingError
 from unfreeze.recipe.plan import Plan
 from unfreeze.recipe.recipe import Recipe
 from unfreeze.trackers.tracker import Result
 from unfreeze.trackers.watcher import load_trackers, open_trackers
 from unfreeze.training import run_folder
+from unfreeze.training.checkpoint import Checkpoints, Newest
 from unfreeze.training.feeding import Feeding
 from unfreeze.training.history import EpochRecord, write_history
-from unfreeze.training.loop import train_plan
+from unfreeze.training.interruption import Interruption
+from unfreeze.training.loop import Keeping, train_plan
+from unfreeze.training.run_lock import locked
 from unfreeze.training.steering import Steering
 from unfreeze.training.watcher import Silent, Watcher
 
@@ -60,22 +64,53 @@ def train(
     load_trackers(log)
     if out is not None:
         run_folder.check_free(Path(out))
-    job = prepare(data, recipe, changes, progress, testing)
-    folder = run_folder.new_run_folder(Path(out) if out is not None else None, Path(data), job.recipe.model)
-    run_folder.write_plan(folder, job.plan, job.recipe)
-    keep_rates(job.rates, folder)
-    run_folder.write_data(folder, job.dataset, [asdict(finding) for finding in job.findings])
-    if on_plan is not None:
-        on_plan(job.plan)
-    with open_trackers(log, folder, job.plan, Diagnosing(watcher or Silent(), job.plan)) as trackers:
-        _carry_out(folder, job, trackers, started)
+    with Interruption().listening() as interruption:
+        job = prepare(data, recipe, changes, progress, testing)
+        start = run_folder.Start(Path(data).absolute(), tuple(load_trackers(log)), job.resolved)
+        place = Path(out) if out is not None else None
+        folder = run_folder.new_run_folder(place, Path(data), job.recipe.model, partial(_write_start, job, start))
+        if on_plan is not None:
+            on_plan(job.plan)
+        with locked(folder):
+            return carry_out(folder, job, watcher or Silent(), log, started, interruption)
+
+
+def carry_out(
+    folder: Path,
+    job: Preparation,
+    watcher: Watcher,
+    log: str | Sequence[str],
+    started: float,
+    interruption: Interruption,
+    resume: bool = False,
+) -> Run:
+    """Trains, and writes what is left of the run folder.
+
+    Args:
+        started: when its preparation began, by `time.perf_counter`.
+        resume: whether to go on from its newest checkpoint, if there is one.
+
+    Raises:
+        DataError, RunError, StorageError, TrainingError: as `train`.
+    """
+    with open_trackers(log, folder, job.plan, Diagnosing(watcher, job.plan)) as trackers:
+        checkpoints = Checkpoints(folder, job.backend.snapshot())
+        newest = checkpoints.newest() if resume else Newest(None)
+        for remark in newest.remarks:
+            trackers.warned(remark)
+        keeping = Keeping(checkpoints, 60 * job.recipe.checkpoint_minutes, newest.checkpoint)
+        interrupted = _train(folder, job, trackers, started, keeping, interruption)
         run = open_run(folder)
+        if not interrupted:
+            checkpoints.delete()
         trackers.finished(_result(run))
     return run
 
 
-def _carry_out(folder: Path, job: Preparation, watcher: Watcher, started: float) -> None:
-    """Trains, and writes what is left of the run folder."""
+def _train(
+    folder: Path, job: Preparation, watcher: Watcher, started: float, keeping: Keeping, interruption: Interruption
+) -> bool:
+    """Trains and writes what came of it; whether it was interrupted."""
     prepared = time.perf_counter()
 
     saved: EpochRecord | None = None
@@ -90,18 +125,31 @@ def _carry_out(folder: Path, job: Preparation, watcher: Watcher, started: float)
 
     with Feeding(job.loader, job.backend, job.plan, job.cache, watcher.cache_filled) as feeding:
         try:
-            outcome = train_plan(job.plan, job.backend, feeding, watcher, keep, _steering(folder, job, watcher))
+            steering = _steering(folder, job, watcher, keeping.resumed is not None)
+            outcome = train_plan(job.plan, job.backend, feeding, watcher, keep, steering, keeping, interruption)
         except TrainingError as error:
             finish_failed(folder)
+            keeping.checkpoints.delete()
             raise TrainingError(f"{error} `unfreeze improve {folder}` does that.") from None
+        except (DataError, StorageError) as error:
+            raise type(error)(f"{error}. When that is mended, go on with: unfreeze resume {folder}") from None
         # Ctrl-C can come between an epoch and its saving; a search may go back to an earlier epoch.
-        if outcome.interrupted or outcome.best is None or outcome.best != saved:
+        if outcome.interrupted is not None or outcome.best is None or outcome.best != saved:
             job.backend.save_model(folder / run_folder.MODEL)
         seconds = {"preparing": prepared - started, "training": time.perf_counter() - prepared}
         finish(folder, job, feeding, outcome, seconds)
+    return outcome.interrupted is not None
 
 
-def _steering(folder: Path, job: Preparation, watcher: Watcher) -> Steering | None:
+def _write_start(job: Preparation, start: run_folder.Start, folder: Path) -> None:
+    """All that a run folder has before its training starts; the plan last, by which it is known as one."""
+    run_folder.write_start(folder, start)
+    run_folder.write_data(folder, job.dataset, [asdict(finding) for finding in job.findings])
+    keep_rates(job.rates, folder)
+    run_folder.write_plan(folder, job.plan, job.recipe)
+
+
+def _steering(folder: Path, job: Preparation, watcher: Watcher, resume: bool) -> Steering | None:
     """What decides on the way, writing its evidence into the run's plan."""
 
     def tell(plan: Plan) -> None:
@@ -109,7 +157,7 @@ def _steering(folder: Path, job: Preparation, watcher: Watcher) -> Steering | No
         if plan.evidence:
             watcher.decided(plan.evidence[-1])
 
-    return open_search(job, tell)
+    return open_search(job, tell, resume)
 
 
 def _result(run: Run) -> Result:

@@ -14,6 +14,7 @@ import filelock
 from unfreeze.api.preparation import Preparation
 from unfreeze.errors import RunError, StorageError
 from unfreeze.files import write_json
+from unfreeze.reading import parse_json, read_text
 from unfreeze.recipe.network import HEAD
 from unfreeze.recipe.read import flatten
 from unfreeze.training import run_folder
@@ -24,7 +25,7 @@ TUNING, LOCK = "tuning.json", "tuning.lock"
 # Goes up when the former changes its meaning.
 SCHEMA = 1
 # What may differ from one command to the next: it changes nothing that trials have learned.
-_FREE = ("cache.", "device", "explain", "calibrate", "input.loader_threads", "data.inspect")
+_FREE = ("cache.", "checkpoint_minutes", "device", "explain", "calibrate", "input.loader_threads", "data.inspect")
 
 
 def check_folder(folder: Path) -> None:
@@ -73,7 +74,7 @@ def write_or_check(path: Path, description: dict[str, Any]) -> None:
         write_json(path, description)
         return
     try:
-        before = json.loads(path.read_text(encoding="utf-8"))
+        before = parse_json(read_text(path))
         differing = [name for name in {**description, **before} if description.get(name) != before.get(name)]
     except (OSError, ValueError, AttributeError, TypeError) as error:
         raise RunError(f"{path}: can't be read ({error}): give another --out") from None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from unfreeze.api.diagnoses import evidence_of
 from unfreeze.diagnosis.diagnose import LIVE
 from unfreeze.diagnosis.finding import Finding
@@ -20,6 +22,10 @@ class Diagnosing(PassingOn):
         self._history: list[EpochRecord] = []
         self._phase = 0
         self._said: set[tuple[int, str]] = set()
+
+    def resumed(self, history: Sequence[EpochRecord], steps: int) -> None:
+        self._history = list(history)
+        super().resumed(history, steps)
 
     def phase_started(self, number: int, phase: Phase, steps_per_epoch: int) -> None:
         self._phase = number

@@ -9,19 +9,20 @@ inputs/<key>.json                   whether pictures reach a network as in its p
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
 import shutil
 import uuid
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import platformdirs
 
-from unfreeze.cache.store import DESCRIPTION, INDEX, LOCK, ROWS, is_held
+from unfreeze.cache.store import DESCRIPTION, INDEX, LOCK, ROWS, alone, is_held
+from unfreeze.reading import parse_json, read_text
 
 VARIABLE = "UNFREEZE_CACHE"
 ACTIVATIONS, CARRIED_OVER, SCANS_KIND, INPUTS = "activations", "carried-over", "scans", "inputs"
@@ -87,6 +88,8 @@ def room(folder: Path, limit: int) -> int:
 def make_room(folder: Path, needed: int, limit: int, keep: Path) -> bool:
     """Deletes activations, least recently used first, until `needed` bytes more fit; none where all wouldn't do.
 
+    To be called within `taking_room`, in which the room is taken as well: else another process takes it, too.
+
     Args:
         limit: the most that the folder's activations may take.
         keep: a store that stays.
@@ -104,6 +107,12 @@ def make_room(folder: Path, needed: int, limit: int, keep: Path) -> bool:
             break
         excess -= entry.size if delete(entry) else 0
     return excess <= 0
+
+
+def taking_room(folder: Path) -> AbstractContextManager[object]:
+    """A context in which no other process takes room in a cache folder. Raises OSError where it can't be written to."""
+    (folder / ACTIVATIONS).mkdir(parents=True, exist_ok=True)
+    return alone(folder / ACTIVATIONS)
 
 
 def _free(folder: Path) -> int:
@@ -137,7 +146,7 @@ def _is_store(path: Path) -> bool:
 
 def _described(description: Path) -> str:
     try:
-        values: dict[str, Any] = json.loads(description.read_text(encoding="utf-8"))
+        values: dict[str, Any] = parse_json(read_text(description))
         return str(values["words"])
     except (OSError, ValueError, KeyError, TypeError):
         return "unknown activations"
@@ -182,12 +191,12 @@ def _is_used(store: Path) -> bool:
 
 
 def _delete_store(path: Path) -> bool:
-    if _is_used(path):
-        return False
-    # Renamed first, so that no process finds half of it.
     leaving = path.with_name(f"{_LEAVING}{uuid.uuid4().hex}")
     try:
-        path.rename(leaving)
+        with alone(path.parent):
+            if _is_used(path):
+                return False
+            path.rename(leaving)  # first, so that no process finds half of it
     except OSError:
         return False
     shutil.rmtree(leaving, ignore_errors=True)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from unfreeze.cache.store import DESCRIPTION
 from unfreeze.files import make_folder, write_json
+from unfreeze.reading import parse_json, read_text
 
 Activations = tuple[NDArray[Any], ...]
 
@@ -34,7 +35,7 @@ class Layout:
     def read(store: Path) -> Layout | None:
         """The layout of a store that is there; None where there is none, or its description isn't as `write` wrote it."""
         try:
-            description = json.loads((store / DESCRIPTION).read_text(encoding="utf-8"))
+            description = parse_json(read_text(store / DESCRIPTION))
             if description.pop("seal") != _seal(description):
                 return None
             arrays = description["arrays"]

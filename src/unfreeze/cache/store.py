@@ -4,14 +4,17 @@
     <store>/<id>.rows        a segment: rows of the same size, one after another
     <store>/<id>.index       for each of them, in the same order: its key and its checksum
     <store>/<id>.lock        held by a process that uses the store
+    <store>/../.lock         held for a moment by a process that opens or deletes a store, or takes room in one
 
 A process writes segments of its own only, so that any number can use one store at once; rows that two of them make at the same
-time are kept twice. An index is written after its rows are on the disk, so what a killed process leaves is whole.
+time are kept twice. An index is written after its rows are on the disk, so what a killed process leaves is whole. A segment's
+rows are as large as they will be before the first is written, so that whoever looks for room counts them.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import uuid
 import zlib
@@ -31,6 +34,9 @@ DESCRIPTION, ROWS, INDEX, LOCK = "store.json", ".rows", ".index", ".lock"
 _ENTRY = np.dtype([("first", "<u8"), ("second", "<u8"), ("crc", "<u4")])
 # Rows after which a fill is made safe, so that a killed one goes on from there.
 _COMMIT_ROWS = 1024
+_MOST_MAPPED = 4
+# What is done alone takes milliseconds.
+_PATIENCE_S = 30.0
 
 # 16 bytes each: uint64 [N, 2].
 Keys = NDArray[np.uint64]
@@ -50,8 +56,10 @@ class Store:
 
     def __init__(self, folder: Path, row_bytes: int, looking: bool = False) -> None:
         self._folder, self._row_bytes = folder, row_bytes
-        self._lock = None if looking else _lock(folder)
-        self._segments: list[NDArray[np.uint8]] = []
+        self._lock = None if looking else self._used()
+        self._segments: list[tuple[Path, int]] = []  # each with the number of its rows
+        # A mapped file stays open, and with new views in every epoch there is a new segment in every epoch.
+        self._mapped = functools.lru_cache(_MOST_MAPPED)(self._map)
         self._entries = np.empty(0, _ENTRY)  # sorted by their first half
         self._places = np.empty((0, 2), np.int64)  # segment and row of each entry
         self._whole = np.empty(0, bool)  # whether its bytes were held against its checksum
@@ -59,7 +67,7 @@ class Store:
 
     def close(self) -> None:
         """Lets others delete the store."""
-        self._segments = []
+        self._mapped.cache_clear()
         if self._lock is not None:
             self._lock.release()
             with contextlib.suppress(OSError):
@@ -69,10 +77,12 @@ class Store:
         """bool [N]: which keys have a row. One whose bytes aren't those that were written counts as none."""
         while True:
             found = self._find(keys)
-            damaged = [entry for entry in np.unique(found[found >= 0]) if not self._is_whole(entry)]
-            if not damaged:
+            listed = np.unique(found[found >= 0])
+            there = {segment: self._is_there(segment) for segment in np.unique(self._places[listed, 0])}
+            lost = [entry for entry in listed if not there[self._places[entry, 0]] or not self._is_whole(entry)]
+            if not lost:
                 return found >= 0
-            self._forget(damaged)  # there may be another row of the same key
+            self._forget(lost)  # there may be another row of the same key
 
     def lists(self, keys: Keys) -> NDArray[np.bool_]:
         """bool [N]: as `has`, without looking at the rows."""
@@ -84,19 +94,32 @@ class Store:
         rows = np.empty((len(keys), self._row_bytes), np.uint8)
         for segment in np.unique(places[:, 0]):
             chosen = places[:, 0] == segment
-            rows[chosen] = self._segments[segment][places[chosen, 1]]
+            rows[chosen] = self._mapped(segment)[places[chosen, 1]]
         return rows
 
-    def append(self, batches: Iterable[tuple[Keys, NDArray[np.uint8]]]) -> None:
+    def reserve(self, count: int) -> Path:
+        """Takes room for so many rows, for `append`.
+
+        Raises:
+            OSError: the folder is gone, or can't be written to.
+        """
+        segment = self._folder / uuid.uuid4().hex
+        with segment.with_suffix(ROWS).open("xb") as rows_file:
+            rows_file.truncate(count * self._row_bytes)
+        return segment
+
+    def append(self, batches: Iterable[tuple[Keys, NDArray[np.uint8]]], reserved: Path | None = None) -> None:
         """Adds rows, uint8 [B, row_bytes] with their keys, as they come. What came before an error is kept.
+
+        Args:
+            reserved: where, as `reserve` gave it; what isn't needed of it is given back.
 
         Raises:
             OSError: the disk is full, or the folder is gone.
         """
-        segment = self._folder / uuid.uuid4().hex
-        rows_path, index_path = segment.with_suffix(ROWS), segment.with_suffix(INDEX)
+        segment = reserved or self.reserve(0)
         try:
-            with rows_path.open("xb") as rows_file, index_path.open("xb") as index_file:
+            with segment.with_suffix(ROWS).open("r+b") as rows_file, segment.with_suffix(INDEX).open("xb") as index_file:
                 waiting: list[NDArray[Any]] = []
                 try:
                     for keys, rows in batches:
@@ -107,11 +130,33 @@ class Store:
                 finally:
                     _commit(rows_file, index_file, waiting)
         finally:
-            if index_path.is_file() and index_path.stat().st_size:
+            if self._trim(segment):
                 self._add_segments([segment], whole=True)
-            else:  # nothing came
-                rows_path.unlink(missing_ok=True)
-                index_path.unlink(missing_ok=True)
+
+    def _used(self) -> filelock.BaseFileLock:
+        """The lock that says so. Where nobody else uses the store, what killed processes left of their segments goes."""
+        make_folder(self._folder)
+        try:
+            with alone(self._folder.parent):
+                if not any(map(is_held, self._folder.glob(f"*{LOCK}"))):
+                    for rows in self._folder.glob(f"*{ROWS}"):
+                        self._trim(rows.with_suffix(""))
+                return _lock(self._folder)
+        except OSError as error:
+            raise StorageError(f"{self._folder}: can't be written to ({error.strerror or error})") from None
+
+    def _trim(self, segment: Path) -> bool:
+        """Gives back what no index vouches for; whether anything is left."""
+        rows, index = segment.with_suffix(ROWS), segment.with_suffix(INDEX)
+        with contextlib.suppress(OSError):
+            count = index.stat().st_size // _ENTRY.itemsize if index.is_file() else 0
+            if not count:  # nothing came
+                rows.unlink(missing_ok=True)
+                index.unlink(missing_ok=True)
+                return False
+            if rows.stat().st_size > count * self._row_bytes:
+                os.truncate(rows, count * self._row_bytes)
+        return index.is_file()
 
     def _find(self, keys: Keys) -> NDArray[np.int64]:
         """The entry of each key, or -1."""
@@ -125,7 +170,7 @@ class Store:
     def _is_whole(self, entry: int) -> bool:
         if not self._whole[entry]:
             segment, row = self._places[entry]
-            self._whole[entry] = zlib.crc32(self._segments[segment][row]) == self._entries["crc"][entry]
+            self._whole[entry] = zlib.crc32(self._mapped(segment)[row]) == self._entries["crc"][entry]
         return bool(self._whole[entry])
 
     def _forget(self, entries: list[int]) -> None:
@@ -138,40 +183,56 @@ class Store:
         for segment in segments:
             read = self._read_segment(segment)
             if read is not None:
-                self._segments.append(read[1])
-                entries.append(read[0])
-                count = len(read[0])
+                count = len(read)
+                self._segments.append((segment, count))
+                entries.append(read)
                 places.append(np.stack([np.full(count, len(self._segments) - 1), np.arange(count)], axis=1))
         added = sum(map(len, entries)) - len(self._entries)
         order = np.argsort(np.concatenate(entries)["first"], kind="stable")
         self._entries, self._places = np.concatenate(entries)[order], np.concatenate(places)[order]
         self._whole = np.concatenate([self._whole, np.full(added, whole)])[order]
 
-    def _read_segment(self, segment: Path) -> tuple[NDArray[Any], NDArray[np.uint8]] | None:
+    def _read_segment(self, segment: Path) -> NDArray[Any] | None:
+        """The entries of the rows that are there."""
         try:
             written = segment.with_suffix(INDEX).read_bytes()
             entries = np.frombuffer(written[: len(written) // _ENTRY.itemsize * _ENTRY.itemsize], _ENTRY)
             count = min(len(entries), segment.with_suffix(ROWS).stat().st_size // self._row_bytes)
-            if not count:
-                return None
-            rows = np.memmap(segment.with_suffix(ROWS), np.uint8, "r", shape=(count, self._row_bytes))
         except OSError:  # another process is deleting it
             return None
-        return entries[:count], rows
+        return entries[:count] if count else None
+
+    def _map(self, segment: int) -> NDArray[np.uint8]:
+        """uint8 [rows, row_bytes]: those of a segment, by its number."""
+        path, count = self._segments[segment]
+        return np.memmap(path.with_suffix(ROWS), np.uint8, "r", shape=(count, self._row_bytes))
+
+    def _is_there(self, segment: int) -> bool:
+        try:
+            self._mapped(segment)
+        except (OSError, ValueError):  # it was deleted, or cut off
+            return False
+        return True
+
+
+def alone(folder: Path) -> filelock.BaseFileLock:
+    """A context in which no other process opens or deletes a store in a folder, or takes room there; to be left soon.
+
+    Raises:
+        OSError: on entering: the folder can't be written to, or another process doesn't leave it.
+    """
+    # One for each folder in this process, so that it can be entered again within itself.
+    return filelock.FileLock(folder / LOCK, timeout=_PATIENCE_S, is_singleton=True)
 
 
 def _lock(folder: Path) -> filelock.BaseFileLock:
     """A lock file that says that this process uses the store; notes the time, too."""
-    make_folder(folder)
     for left in folder.glob(f"*{LOCK}"):
         if not is_held(left):  # a killed process left it
             with contextlib.suppress(OSError):
                 left.unlink(missing_ok=True)
     lock = filelock.FileLock(folder / f"{uuid.uuid4().hex}{LOCK}")
-    try:
-        lock.acquire(blocking=False)
-    except OSError as error:
-        raise StorageError(f"{folder}: can't be written to ({error.strerror or error})") from None
+    lock.acquire(blocking=False)
     with contextlib.suppress(OSError):
         os.utime(folder / DESCRIPTION)
     return lock

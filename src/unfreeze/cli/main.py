@@ -1,4 +1,7 @@
-"""The command `unfreeze`. Status 0: done. 2: something asked for can't be, said in one line on stderr. 130: Ctrl-C."""
+"""The command `unfreeze`.
+
+Status 0: done. 2: something asked for can't be, said in one line on stderr. 130: ended by Ctrl-C. 143: by SIGTERM.
+"""
 
 from __future__ import annotations
 
@@ -25,11 +28,15 @@ from unfreeze.cli import (
     plan,
     predict,
     report,
+    resume,
     train,
     tune,
 )  # fmt: skip
-from unfreeze.cli.options import INTERRUPTED
+from unfreeze.cli.options import status_of
 from unfreeze.errors import UnfreezeError
+from unfreeze.report.labels import visible
+from unfreeze.files import in_words, is_of_the_machine
+from unfreeze.training.interruption import Terminated
 
 WRONG_INPUT = 2
 
@@ -59,19 +66,24 @@ def _with_status(command: Callable[..., None]) -> Callable[..., None]:
         try:
             command(*arguments, **options)
         except UnfreezeError as error:
-            print(f"unfreeze: {error}", file=sys.stderr)
+            print(f"unfreeze: {visible(str(error))}", file=sys.stderr)
             raise typer.Exit(WRONG_INPUT) from None
-        except KeyboardInterrupt:
+        except (MemoryError, OSError) as error:
+            if not is_of_the_machine(error):
+                raise
+            print(f"unfreeze: {in_words(error)}", file=sys.stderr)
+            raise typer.Exit(WRONG_INPUT) from None
+        except KeyboardInterrupt as error:
             print("unfreeze: interrupted", file=sys.stderr)
-            raise typer.Exit(INTERRUPTED) from None
+            raise typer.Exit(status_of(isinstance(error, Terminated))) from None
 
     return run
 
 
 for _command in (
-    inspect.inspect, check_inputs.check_inputs, find_lr.find_lr, plan.plan, train.train, tune.tune, diagnose.diagnose,
-    improve.improve, evaluate.evaluate, predict.predict, report.report, compare.compare, convert.convert, models.models,
-    demo.demo,
+    inspect.inspect, check_inputs.check_inputs, find_lr.find_lr, plan.plan, train.train, resume.resume, tune.tune,
+    diagnose.diagnose, improve.improve, evaluate.evaluate, predict.predict, report.report, compare.compare, convert.convert,
+    models.models, demo.demo,
 ):  # fmt: skip
     app.command()(_with_status(_command))
 

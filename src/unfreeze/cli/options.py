@@ -16,6 +16,8 @@ from unfreeze.errors import RecipeError
 
 # The status of a command that Ctrl-C ended: 128 + SIGINT, as shells have it.
 INTERRUPTED = 130
+# Of one that SIGTERM ended: 128 + 15.
+TERMINATED = 143
 
 DataArgument = Annotated[
     Path,
@@ -33,6 +35,11 @@ MinPrecisionOption = Annotated[
     ),
 ]
 QuietOption = Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")]
+
+
+def status_of(terminated: bool) -> int:
+    """That of a command which a signal ended."""
+    return TERMINATED if terminated else INTERRUPTED
 
 
 def recipe_changes(
@@ -88,6 +95,9 @@ def recipe_changes(
     seed: Annotated[int | None, typer.Option(help="Fixes splits, order, augmentation, initial weights.")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
     precision: Annotated[str | None, typer.Option(help="auto, float32 or bfloat16.")] = None,
+    deterministic: Annotated[
+        bool, typer.Option("--deterministic", help="The same bytes in every run of one seed, on a GPU too.")
+    ] = False,
     framework: Annotated[str | None, typer.Option(help="torch or tensorflow; for train also both.")] = None,
     assignments: Annotated[
         list[str] | None,
@@ -130,6 +140,7 @@ def recipe_changes(
         "seed": seed,
         "device": device,
         "precision": precision,
+        "deterministic": deterministic or None,
         "framework": framework,
     }
     changes = {name: value for name, value in given.items() if value is not None}

@@ -21,7 +21,7 @@ from unfreeze.recipe.network import InputContract, Network
 from unfreeze.recipe.plan import Phase, Plan
 from unfreeze.report.augmentation import augmentation_in_words
 from unfreeze.report.imbalance import by_class, imbalance_in_words, loss_in_words
-from unfreeze.report.labels import printable
+from unfreeze.report.labels import printable, visible
 from unfreeze.report.phases import batch_in_words, extras_in_words, optimizer_in_words, rate_in_words, schedule_in_words
 from unfreeze.training.backend import ModelEntry
 from unfreeze.training.calibration import AbstentionThreshold
@@ -42,7 +42,7 @@ def console() -> Console:
 
 def say(line: str = "") -> None:
     """One line, never broken: a path must stay whole to be copied."""
-    console().print(line, soft_wrap=True)
+    console().print(visible(line), soft_wrap=True)
 
 
 def show_inspection(inspection: Inspection) -> None:
@@ -109,7 +109,8 @@ def show_plan(plan: Plan) -> None:
         "batch": f"{batch_in_words(plan)}, {plan.loader_threads} loader threads",
         **extras_in_words(plan),
         "BatchNorm": f"statistics of unfrozen stages {'stay as pretrained' if still else 'follow the batches'}",
-        "computes on": f"{plan.device} in {plan.precision}, seed {plan.seed}",
+        "computes on": f"{plan.device} in {plan.precision}, seed {plan.seed}{', deterministic' if plan.deterministic else ''}",
+        **({} if plan.memory is None else {"memory": f"about {plan.memory / 10**9:.1f} GB at its peak"}),
     }  # fmt: skip
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="bold")
@@ -220,6 +221,7 @@ def show_run(run: Run) -> None:
             f"the weights of epoch {run.best_epoch}, the best so far, are" if run.best_epoch else "the weights as they were are"
         )
         say(f"[bold]Interrupted:[/] {kept} kept. Nothing was scored on test pictures.")
+        say(f"Go on with: unfreeze resume {escape(str(run.folder))}")
     elif run.test is not None:
         show_scores(run.test, "test")
     elif run.validation is not None:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from unfreeze.cli.options import INTERRUPTED, DataArgument, QuietOption, RecipeOption, takes_recipe
+from unfreeze.cli.options import DataArgument, QuietOption, RecipeOption, status_of, takes_recipe
 
 
 @takes_recipe
@@ -22,7 +22,9 @@ def train(
     ] = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Fine-tune a network on a folder of pictures. Ctrl-C keeps the best weights so far. In Python: unfreeze.train.
+    """Fine-tune a network on a folder of pictures. Ctrl-C keeps the best weights so far; `unfreeze resume` goes on.
+
+    In Python: unfreeze.train.
 
     With --framework both: once in PyTorch and once in TensorFlow, and then compared.
     """
@@ -52,4 +54,4 @@ def train(
     if not quiet:
         show_run(run)
     if run.interrupted:
-        raise typer.Exit(INTERRUPTED)
+        raise typer.Exit(status_of(run.terminated))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -94,6 +95,9 @@ def watching(quiet: bool) -> Iterator[Watcher]:
 class PlainWatcher(Silent):
     """One line per epoch, for logs and pipes."""
 
+    def resumed(self, history: Sequence[EpochRecord], steps: int) -> None:
+        self._say(f"  {_resumed(history, steps)}")
+
     def phase_started(self, number: int, phase: Phase, steps_per_epoch: int) -> None:
         epochs, steps = count(phase.epochs, "epoch"), count(steps_per_epoch, "step")
         self._say(f"\nphase {number}: {phase.name}, {epochs} of {steps}, training from {phase.boundary}")
@@ -142,16 +146,27 @@ class TerminalWatcher(Silent):
         self._task = self._bar.add_task("", speed="")
         self._live = Live(Group(self._table, self._bar), console=self._console, refresh_per_second=8)
         self._pictures, self._epoch, self._epochs, self._phase = 0, 0, 0, ""
+        # Epochs by phase, and steps of the next one, that were done before it was resumed.
+        self._done: tuple[Counter[int], int] = Counter(), 0
 
     def close(self) -> None:
         """Leaves the table on the screen and gives the terminal back."""
         self._live.stop()
 
+    def resumed(self, history: Sequence[EpochRecord], steps: int) -> None:
+        self._live.console.print(f"[bold]{_resumed(history, steps)}[/]", soft_wrap=True)
+        for record in history:
+            self._add_row(record)
+        self._done = Counter(record.phase for record in history), steps
+
     def phase_started(self, number: int, phase: Phase, steps_per_epoch: int) -> None:
         self._live.start()
-        self._pictures, self._epoch, self._epochs = 0, 1, phase.epochs
+        epochs, steps = self._done[0][number], self._done[1]
+        self._pictures, self._epoch, self._epochs = 0, epochs + 1, phase.epochs
         self._phase = f"phase {number}: {phase.name}"
-        self._bar.reset(self._task, total=steps_per_epoch * phase.epochs, description=self._description(), speed="")
+        done, self._done = steps_per_epoch * epochs + steps, (Counter(), 0)
+        total = steps_per_epoch * phase.epochs
+        self._bar.reset(self._task, total=total, completed=done, description=self._description(), speed="")
 
     def cache_filled(self, done: int, total: int, boundary: str) -> None:
         speed = f"frozen part up to {boundary}: {done} of {total} pictures" if done < total else ""
@@ -164,6 +179,11 @@ class TerminalWatcher(Silent):
         self._bar.update(self._task, advance=1, speed=speed)
 
     def epoch_done(self, record: EpochRecord) -> None:
+        self._add_row(record)
+        self._epoch = min(self._epoch + 1, self._epochs)
+        self._bar.update(self._task, description=self._description())
+
+    def _add_row(self, record: EpochRecord) -> None:
         self._table.add_row(
             str(record.epoch),
             record.phase_name,
@@ -178,9 +198,6 @@ class TerminalWatcher(Silent):
             "best" if record.best else "",
         )
 
-        self._epoch = min(self._epoch + 1, self._epochs)
-        self._bar.update(self._task, description=self._description())
-
     def phase_ended(self, reason: str) -> None:
         self._bar.update(self._task, speed=reason)
 
@@ -192,6 +209,11 @@ class TerminalWatcher(Silent):
 
     def _description(self) -> str:
         return f"{self._phase}, epoch {self._epoch} of {self._epochs}, batch"
+
+
+def _resumed(history: Sequence[EpochRecord], steps: int) -> str:
+    within = f", {count(steps, 'step')} of the next" if steps else ""
+    return f"resumed after {count(len(history), 'epoch')}{within}"
 
 
 def _decision(row: Evidence) -> str:

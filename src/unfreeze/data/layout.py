@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import os
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -26,6 +28,7 @@ _SYSTEM_FILES = {"thumbs.db", "desktop.ini"}
 MANIFEST_COLUMNS = ("path", "label", "split", "group")
 # Why something isn't used: the reason and the kind of a `LeftOut`.
 _Why = tuple[str, str]
+_LONGEST_SHOWN = 300
 _LINKED: _Why = ("a link to a folder", "linked-folder")
 
 
@@ -92,9 +95,10 @@ def read_layout(root: Path, group_by: str | None = None) -> Layout:
 
 
 def _read(root: Path, group_column: str | None) -> Layout:
-    if root.is_file():
+    kind = _kind(root)
+    if kind == "file":
         return _read_manifest(root, group_column)
-    if not root.is_dir():
+    if kind != "folder":
         raise DataError(f"{root}: there is no such folder. Give a folder with one folder of pictures per class, or a CSV file.")
     if group_column is not None:
         raise DataError(
@@ -118,12 +122,10 @@ def find_files(paths: Sequence[Path]) -> list[Path]:
     """
     files: list[Path] = []
     for path in paths:
-        if path.is_dir():
-            files += sorted(file for file, why in _walk(path) if why is None)
-        elif path.is_file():
-            files.append(path)
-        else:
+        kind = _kind(path)
+        if kind == "nothing":
             raise DataError(f"{path}: there is no such file or folder")
+        files += sorted(file for file, why in _walk(path) if why is None) if kind == "folder" else [path]
     if not files:
         raise DataError(f"no files in {', '.join(str(path) for path in paths) or 'an empty list of paths'}")
     return files
@@ -198,21 +200,29 @@ def _check_columns(path: Path, columns: list[str], group_column: str | None) -> 
         hint = did_you_mean(group_column, columns)
         raise DataError(
             f"{path}: group_by 'column:{group_column}': it has no such column.{hint}"
-            f" Its columns are {', '.join(columns) or 'none'}"
+            f" Its columns are {_named(columns)}"
         )
     unknown = [column for column in columns if column not in (*MANIFEST_COLUMNS, group_column)]
     if not {"path", "label"} <= set(columns):
         hint = "".join(did_you_mean(column, MANIFEST_COLUMNS) for column in unknown)
         raise DataError(
-            f"{path}: its columns are {', '.join(columns) or 'none'}; a manifest has path,label and may have split,group.{hint}"
+            f"{path}: its columns are {_named(columns)}; a manifest has path,label and may have split,group.{hint}"
         )
     return tuple(unknown)
+
+
+def _named(columns: Sequence[str]) -> str:
+    """For a message: a file that isn't CSV may be one column of any length."""
+    shown = ", ".join(columns) or "none"
+    return shown if len(shown) <= _LONGEST_SHOWN else f"{shown[:_LONGEST_SHOWN]} …"
 
 
 def _manifest_row(path: Path, line: int, row: Mapping[str | None, Any], group_column: str | None) -> Found:
     if None in row:  # where DictReader puts what is left over
         raise DataError(f"{path}, line {line}: more values than columns: put a value that holds a comma in double quotes")
     picture, label = (row["path"] or "").strip(), (row["label"] or "").strip()
+    if "\0" in picture + label:
+        raise DataError(f"{path}, line {line}: holds a zero byte, which no path can have: write the file again as text")
     if not picture or not label:
         raise DataError(f"{path}, line {line}: path and label must both be given, got '{picture}' and '{label}'")
     given = (row.get("split") or "").strip()
@@ -227,13 +237,13 @@ def _manifest_row(path: Path, line: int, row: Mapping[str | None, Any], group_co
 
 def _folders(parent: Path) -> list[Path]:
     """The folders in a folder that may be classes or splits."""
-    return [path for path in _children(parent) if path.is_dir() and _why_not_entered(path) is None]
+    return [path for path in _children(parent) if _is_folder(path) and _why_not_entered(path) is None]
 
 
 def _strays(parent: Path) -> Iterator[tuple[Path, _Why]]:
     """What lies in a folder beside its classes or splits, with the reason why it isn't used."""
     for path in _children(parent):
-        why = _why_not_entered(path) if path.is_dir() else ("not inside a class folder", "unused")
+        why = _why_not_entered(path) if _is_folder(path) else ("not inside a class folder", "unused")
         if why is not None:
             yield path, why
 
@@ -272,8 +282,33 @@ def _walk(folder: Path) -> Iterator[tuple[Path, _Why | None]]:
 def _why_no_picture(path: Path) -> _Why | None:
     if path.name.startswith(".") or path.name.lower() in _SYSTEM_FILES:
         return "a hidden or system file", "unused"
-    # A pipe would be waited on for ever. A link that leads nowhere goes on, and is left out with the system's reason.
-    return ("a pipe or device, not a file", "unused") if not path.is_file() and path.exists() else None
+    # A link that leads nowhere goes on, and what can't be told, and is left out with the system's reason.
+    return ("a pipe or device, not a file", "unused") if _kind_or_none(path) == "other" else None
+
+
+def _kind(path: Path) -> str:
+    """What is there: `file`, `folder`, `other` (a pipe, a device) or `nothing`.
+
+    Raises:
+        DataError: it can't be told.
+    """
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return "nothing"
+    except OSError as error:
+        raise DataError(f"{path}: can't be read ({error.strerror or error})") from None
+    return "folder" if stat.S_ISDIR(mode) else "file" if stat.S_ISREG(mode) else "other"
+
+
+def _kind_or_none(path: Path) -> str | None:
+    with contextlib.suppress(DataError):
+        return _kind(path)
+    return None
+
+
+def _is_folder(path: Path) -> bool:
+    return _kind_or_none(path) == "folder"
 
 
 def _name(path: Path, root: Path) -> str:

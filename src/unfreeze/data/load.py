@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,11 +13,12 @@ from numpy.typing import NDArray
 
 from unfreeze.data.augment import augment, is_off, mixes, smallest_side, view_generator
 from unfreeze.data.balance import epoch_items
+from unfreeze.data.content import read_bytes
 from unfreeze.data.dataset import Dataset, Record
 from unfreeze.data.mixing import Mixer, Mixing, blend
-from unfreeze.data.picture import read_pixels
+from unfreeze.data.picture import decode_pixels, read_pixels
 from unfreeze.data.prepare import prepare, short_side
-from unfreeze.errors import DataError
+from unfreeze.errors import DataError, PictureError
 from unfreeze.recipe.network import InputContract
 from unfreeze.recipe.recipe import Augment
 
@@ -193,14 +195,28 @@ class Loader:
         """uint8 [S, S, 3], RGB, 0–255."""
         record, mixing = self.records(split)[view.picture], view.mixing
         if view.number is None:
-            return prepared(record.path, self.contract)
+            return prepare(_pixels_of(record, short_side(self.contract)), self.contract)
         if mixing is None:
-            pixels = read_pixels(record.path, smallest_side(self.contract, self.augmentation))
+            pixels = _pixels_of(record, smallest_side(self.contract, self.augmentation))
             generator = view_generator(self.augmentation.seed, record.content, view.number)
             return augment(pixels, self.contract, self.augmentation, generator)
         # The view of the other picture is one that nothing is mixed into.
         other = self._pixels(split, View(mixing.picture, view.number))
         return other if mixing.part == 0 else blend(self._pixels(split, View(view.picture, view.number)), other, mixing)
+
+
+def _pixels_of(record: Record, short_side_px: int) -> NDArray[np.uint8]:
+    try:
+        content = read_bytes(record.path)
+    except PictureError as error:
+        raise DataError(f"{error}. It could when the pictures were scanned: put it back, or start again without it") from None
+    # What is made of it may be kept under the name of what was scanned.
+    if hashlib.blake2b(content, digest_size=16).hexdigest() != record.content:
+        raise DataError(
+            f"{record.path}: isn't what it was when the pictures were scanned: something else was written to it since."
+            " Put it back, or start again"
+        )
+    return decode_pixels(content, record.path, short_side_px)
 
 
 def load_files(

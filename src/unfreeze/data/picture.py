@@ -19,6 +19,8 @@ import simplejpeg
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, TiffImagePlugin, UnidentifiedImageError, WebPImagePlugin
 
+from unfreeze.data.bounds import LIMIT_VARIABLE, MAXIMUM_SIDE_PX, in_turn, most_pixels
+from unfreeze.data.content import read_bytes
 from unfreeze.data.look import SIDE_PX, Look, look_at
 from unfreeze.data.thumbnail import SIDE_PX as THUMBNAIL_PX
 from unfreeze.data.thumbnail import make_thumbnail
@@ -28,10 +30,6 @@ from unfreeze.errors import DataError, PictureError
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
 # Pillow registers some formats only when their modules are imported, and these must be there before the first `open`.
 _REGISTERED = (TiffImagePlugin, WebPImagePlugin)
-# A picture of more pixels than this is refused: a small file can unpack to fill the memory. Pillow's own limit. The
-# environment variable raises or lowers it.
-MAXIMUM_PIXELS = 178_956_970
-LIMIT_VARIABLE = "UNFREEZE_MAX_PIXELS"
 # There are no wheels of it for Linux on ARM; without it Pillow resizes.
 HAS_FAST_RESIZE = importlib.util.find_spec("cykooz_resizer") is not None
 _RESIZER = f"cykooz-resizer {importlib.metadata.version('cykooz-resizer')}" if HAS_FAST_RESIZE else "resized by pillow"
@@ -56,7 +54,15 @@ _BEGINNINGS = {
     "BMP": b"BM",
     "TIFF": b"II*\0",
     "TIFF (big-endian)": b"MM\0*",
+    "BigTIFF": b"II+\0",
 }
+# Colours are converted in strips of about so many pixels: all at once takes as much memory as the picture, three times over.
+_STRIP_PIXELS = 2**22
+# Each pass over a JPEG takes as long as decoding it: of the largest picture no more passes than this are made, of smaller
+# ones more. Cameras and programs make about ten.
+_MOST_PASSES = 20
+# Pillow takes a time that grows with the square of their number to count the pages of a TIFF.
+_MOST_PAGES = 1000
 # What is kept of a decoded picture to make its thumbnail from: twice its side.
 _THUMBNAIL_SPARE = 2
 # Orientations of EXIF: what is to be done to rows and columns to see the picture upright.
@@ -71,6 +77,10 @@ _LACKING = re.compile(
     "premature end of data|bad Huffman code|Inconsistent progression|instead of RST|Invalid JPEG"
     "|extraneous bytes before marker 0x(d[0-7a]|c4)"
 )
+# Markers of a JPEG: of what begins a scan; any but those within its pixels; of the start and the end.
+_PASS = b"\xff\xda"
+_MARKER = re.compile(rb"\xff([^\x00\x01\xd0-\xd7\xff])", re.DOTALL)
+_START, _END = b"\xd8", b"\xd9"
 _SUPERFLUOUS = re.compile(r"(\d+) extraneous bytes")
 _MOST_SUPERFLUOUS = 0.25  # of the file
 
@@ -111,7 +121,7 @@ class Examined(NamedTuple):
         mode: how the file stores its colour, by Pillow's name (`RGB`, `L`, `P`, `CMYK`, `I;16` …), with `;16` where each
             channel has 16 bits and `+alpha` where some of it is transparent.
         format: by its content, one of `FORMATS`.
-        frames: how many pictures are in the file; only the first is used.
+        frames: how many pictures are in the file, of a TIFF up to 1,000; only the first is used.
         turned: its EXIF data turn or mirror it.
         thumbnail: as of `make_thumbnail`.
     """
@@ -168,35 +178,9 @@ def read_pixels(path: Path, short_side_px: int | None = None) -> NDArray[np.uint
     return decode_pixels(read_bytes(path), path, short_side_px)
 
 
-def read_bytes(path: Path) -> bytes:
-    """The content of a file.
-
-    Raises:
-        PictureError: it can't be read, with the system's reason.
-    """
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise PictureError("unreadable", f"{path}: can't be read ({error.strerror or error})") from None
-
-
 def decoding_threads() -> int:
     """How many threads decode pictures where nothing else is asked for: one per processor core, at most 16."""
     return min(16, os.cpu_count() or 1)
-
-
-def most_pixels() -> int:
-    """A picture of more pixels than this is refused.
-
-    Raises:
-        DataError: the environment variable that sets it isn't a number of pixels.
-    """
-    given = os.environ.get(LIMIT_VARIABLE)
-    if given is None:
-        return MAXIMUM_PIXELS
-    if not given.isdecimal() or int(given) == 0:
-        raise DataError(f"{LIMIT_VARIABLE}={given!r} isn't a number of pixels: set it to one like 500000000, or unset it")
-    return int(given)
 
 
 @contextmanager
@@ -212,11 +196,15 @@ def _opened(content: bytes, name: str | Path) -> Iterator[Image.Image]:
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
             if image.width * image.height > limit:
                 raise PictureError("too-large", f"{name}: {image.width} × {image.height} pixels, more {bound}")
-            yield image
+            _check_shape(content, image, name, limit)
+            with in_turn(image.width * image.height, image.format or ""):
+                yield image
     except DataError:
         raise
     except Image.DecompressionBombError:
         raise PictureError("too-large", f"{name}: more pixels {bound}") from None
+    except MemoryError:  # says nothing of the picture
+        raise PictureError("too-large", f"{name}: there is too little memory to decode it") from None
     except UnidentifiedImageError:
         begun = next((format for format, beginning in _BEGINNINGS.items() if content.startswith(beginning)), None)
         if begun is not None and (begun != "WEBP" or content[8:12] == b"WEBP"):
@@ -228,6 +216,27 @@ def _opened(content: bytes, name: str | Path) -> Iterator[Image.Image]:
         reason = str(error) or type(error).__name__
         kind = "truncated" if _ends_early(content) or "truncated" in reason else "damaged"
         raise PictureError(kind, f"{name}: damaged or truncated ({reason})") from None
+
+
+def _check_shape(content: bytes, image: Image.Image, name: str | Path, limit: int) -> None:
+    """Refuses what would take for ever, or more memory than its pixels."""
+    size = f"{name}: {image.width} × {image.height} pixels"
+    if max(image.size) > MAXIMUM_SIDE_PX:
+        raise PictureError("too-large", f"{size}, a side of more than {MAXIMUM_SIDE_PX}")
+    most = max(1, _MOST_PASSES * limit // (image.width * image.height or 1))
+    if image.format in _JPEG and content.count(_PASS) > most and (passes := _passes(content)) > most:
+        raise PictureError("too-large", f"{size} in {passes} passes, more than the limit of {most} for its size")
+
+
+def _passes(content: bytes) -> int:
+    """How many times a JPEG goes over its pixels: its scans (ITU-T T.81, B.1.1.3), without those of its preview or a film."""
+    passes = place = 0
+    while (marker := _MARKER.search(content, place)) and marker[1] != _END:
+        passes += marker[1] == _PASS[1:]
+        place = marker.end()
+        if marker[1] != _START:
+            place += int.from_bytes(content[place : place + 2], "big")
+    return passes
 
 
 def _ends_early(content: bytes) -> bool:
@@ -251,7 +260,7 @@ def _check_rest(content: bytes, image: Image.Image, frames: int) -> None:
     if image.format == "PNG":
         with Image.open(io.BytesIO(content), formats=("PNG",)) as again:
             again.verify()
-    elif frames > 1 and _ends_early(content):
+    elif frames > 1 and _ends_early(content) and frames * image.width * image.height <= most_pixels():
         image.seek(frames - 1)
         image.load()
 
@@ -270,17 +279,28 @@ def _is_transparent(image: Image.Image) -> bool:
     if not image.has_transparency_data:
         return False
     if image.mode.startswith("I"):
-        return bool((np.asarray(image) == image.info["transparency"]).any())
-    return image.convert("RGBA").getchannel("A").getextrema() != (255, 255)
+        return any((np.asarray(strip) == image.info["transparency"]).any() for _, strip in _strips(image))
+    return any(strip.convert("RGBA").getchannel("A").getextrema() != (255, 255) for _, strip in _strips(image))
 
 
 def _frames(image: Image.Image) -> int:
     if image.format == "MPO":  # a camera's preview of the same picture, not another frame
         return 1
     try:
-        return int(getattr(image, "n_frames", 1))
+        return _pages(image) if image.format == "TIFF" else int(getattr(image, "n_frames", 1))
     except Exception:  # anything, as in `_opened`: the first can be good where those after it are not
         return 1
+
+
+def _pages(image: Image.Image) -> int:
+    try:
+        for page in range(1, _MOST_PAGES):
+            image.seek(page)
+    except EOFError:
+        return page
+    finally:
+        image.seek(0)
+    return _MOST_PAGES
 
 
 def _pixels(content: bytes, image: Image.Image, part: int, strictly: bool = False) -> NDArray[np.uint8]:
@@ -291,7 +311,7 @@ def _pixels(content: bytes, image: Image.Image, part: int, strictly: bool = Fals
             image.draft(None, (image.width // part, image.height // part))  # of no effect on other formats than JPEG
         image.load()
         orientation = _orientation(image)
-        pixels = np.asarray(_to_rgb(image))
+        pixels = _rgb(image)
     else:
         orientation = _orientation(image)
     return _upright(pixels, orientation)
@@ -305,6 +325,8 @@ def _jpeg_pixels(content: bytes, image: Image.Image, part: int, strictly: bool) 
     width, height = image.size
     smallest = {"min_width": -(-width // part), "min_height": -(-height // part), "min_factor": part}
     try:
+        if simplejpeg.decode_jpeg_header(content)[:2] != (height, width):
+            return None  # what was allowed is the size that Pillow read
         # It refuses whatever isn't in order; what can be made of a damaged file, and what to say of it, is for Pillow.
         pixels: NDArray[np.uint8] = simplejpeg.decode_jpeg(content, "CMYK" if is_cmyk else "RGB", **smallest)
     except ValueError as error:
@@ -343,7 +365,32 @@ def _upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
     return np.ascontiguousarray(pixels)
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
+def _strips(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
+    """A decoded picture from top to bottom, with the row at which each strip begins."""
+    rows = max(1, _STRIP_PIXELS // image.width)
+    if image.height <= rows:
+        yield 0, image
+        return
+    for top in range(0, image.height, rows):
+        yield top, image.crop((0, top, image.width, min(top + rows, image.height)))
+
+
+def _rgb(image: Image.Image) -> NDArray[np.uint8]:
+    scale = 255 if image.mode == "F" and all(_is_within_one(strip) for _, strip in _strips(image)) else 1
+    if image.width * image.height <= _STRIP_PIXELS:
+        return np.asarray(_to_rgb(image, scale))
+    rgb = np.empty((image.height, image.width, 3), np.uint8)
+    for top, strip in _strips(image):
+        rgb[top : top + strip.height] = np.asarray(_to_rgb(strip, scale))
+    return rgb
+
+
+def _is_within_one(image: Image.Image) -> bool:
+    values = np.asarray(image)
+    return float(np.max(values, initial=0, where=np.isfinite(values))) <= 1
+
+
+def _to_rgb(image: Image.Image, scale: int) -> Image.Image:
     if image.mode == "RGB":
         # A PNG can declare one RGB colour transparent.
         return _on_white(image.convert("RGBA")) if "transparency" in image.info else image
@@ -357,8 +404,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         return _on_white(image.convert("RGBA"))
     if image.mode == "F":
         values = np.asarray(image)
-        within_one = float(np.max(values, initial=0, where=np.isfinite(values))) <= 1
-        return _from_grey(values * 255 if within_one else values)
+        return _from_grey(values if scale == 1 else values * scale)
     return image.convert("RGB")
 
 

@@ -11,11 +11,13 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
+from unfreeze.data.bounds import most_pixels
+from unfreeze.data.content import read_bytes
 from unfreeze.data.dataset import Dataset, LeftOut, Record
 from unfreeze.data.index import Facts, Index
 from unfreeze.data.layout import MANIFEST_COLUMNS, Found, Layout, read_layout
 from unfreeze.data.look import Look
-from unfreeze.data.picture import Examined, decoding_threads, examine, look_closely, most_pixels, read_bytes
+from unfreeze.data.picture import Examined, decoding_threads, examine, look_closely
 from unfreeze.data.split import split_records
 from unfreeze.errors import DataError, PictureError, did_you_mean
 from unfreeze.recipe.recipe import Data
@@ -184,9 +186,8 @@ def _read_one(path: Path, closely: bool) -> Facts:
         digest = hashlib.blake2b(content, digest_size=16).hexdigest()
         return Facts(digest, examine(content, path), look_closely(content, path) if closely else None)
     except PictureError as error:
-        # Too little memory says nothing of the picture, and the limit of pixels can be raised: without the hash it isn't
-        # remembered.
-        lasting = not isinstance(error.__context__, MemoryError) and error.kind != "too-large"
+        # Too little memory says nothing of the picture, and limits can be raised: without the hash it isn't remembered.
+        lasting = error.kind != "too-large"
         return Facts(digest if lasting else "", kind=error.kind, reason=str(error).removeprefix(f"{path}: "))
 
 

@@ -26,8 +26,16 @@ def split_records(records: Sequence[Record], fractions: dict[str, float], seed: 
         seed: fixes the order in which equal groups are dealt.
 
     Returns:
-        The records in their order. A class with fewer pictures than splits is missing from the last of the splits.
+        The records in their order, which changes nothing: they are dealt by their names. A class with fewer pictures than splits
+        is missing from the last of the splits.
     """
+    by_name = sorted(range(len(records)), key=lambda index: records[index].name)
+    dealt = dict(zip(by_name, _dealt([records[index] for index in by_name], fractions, seed), strict=True))
+    return [replace(record, split=dealt[index]) for index, record in enumerate(records)]
+
+
+def _dealt(records: Sequence[Record], fractions: dict[str, float], seed: int) -> list[str]:
+    """The split of each record."""
     totals = Counter(record.label for record in records)
     wanted = {label: _shares(total, fractions) for label, total in totals.items()}
     given: dict[str, Counter[str]] = defaultdict(Counter)
@@ -43,7 +51,7 @@ def split_records(records: Sequence[Record], fractions: dict[str, float], seed: 
         for index in group:
             assigned[index] = split
             given[records[index].label][split] += 1
-    return [replace(record, split=assigned[index]) for index, record in enumerate(records)]
+    return [assigned[index] for index in range(len(records))]
 
 
 def _shares(total: int, fractions: dict[str, float]) -> dict[str, int]:

@@ -8,8 +8,8 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
+from unfreeze.data.bounds import LIMIT_VARIABLE
 from unfreeze.data.dataset import Dataset, LeftOut, Record
-from unfreeze.data.picture import LIMIT_VARIABLE
 from unfreeze.data.thumbnail import colour_of, stack
 from unfreeze.inspection.finding import DataFinding, Severity
 
@@ -58,7 +58,7 @@ _LEFT_OUT: dict[str, tuple[Severity, str, str]] = {
     "damaged": ("error", "is|are damaged or truncated", "Training leaves such files out: copy or download them again."),
     "too-large": (
         "warning",
-        "has|have more pixels than the limit",
+        "is|are larger than the limit",
         f"Training leaves such files out: reduce them, or raise the limit with {LIMIT_VARIABLE} if they are good.",
     ),
     "linked-folder": (

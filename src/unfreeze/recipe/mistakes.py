@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from types import UnionType
 from typing import Any, Union, get_args, get_origin
 
@@ -9,6 +10,18 @@ from pydantic import BaseModel, ValidationError
 
 from unfreeze.errors import did_you_mean
 from unfreeze.recipe.recipe import Recipe
+
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxlong = _SHORT.maxother = 120
+_LONGEST_NAME = 120
+
+
+def shown(value: Any) -> str:
+    """A value as a message shows it: in full where it is short, else its beginning and end."""
+    try:
+        return _SHORT.repr(value)
+    except ValueError:  # Python writes no number of more than 4,300 digits
+        return "a number of thousands of digits"
 
 
 def explain(error: ValidationError) -> list[str]:
@@ -36,13 +49,13 @@ def _line(dotted: str, problems: list[Any]) -> str:
         return f"{dotted}: {message}" if dotted else message
     if problem["type"] == "model_type":
         where = f"{dotted} has parts: {', '.join(_keys_at(path))}" if dotted else "a recipe is `name: value` lines"
-        return f"{where}. Received {received!r}."
+        return f"{where}. Received {shown(received)}."
     wanted = ", or ".join(_wanted(problem) for problem in problems)
     choices = [choice for problem in problems for choice in _choices(problem)]
     suggestion = did_you_mean(received, choices) if isinstance(received, str) else ""
     if problem["type"] == "string_type" and not isinstance(received, (list, dict, type(None))):
         suggestion = " Put it in quotes."  # YAML reads 7, 010, no and 2024-01-01 as something other than text
-    return f"{dotted}: should be {wanted}, received {received!r}.{suggestion}"
+    return f"{dotted}: should be {wanted}, received {shown(received)}.{suggestion}"
 
 
 def _wanted(problem: Any) -> str:
@@ -65,7 +78,7 @@ def _path(location: tuple[int | str, ...]) -> list[str]:
             parts = parts[1:]
     if len(parts) > 1 and parts[-1] == "[key]":
         parts.pop()
-    return path + [str(part) for part in parts]
+    return path + [str(part)[:_LONGEST_NAME] for part in parts]
 
 
 def _choices(problem: Any) -> list[str]:

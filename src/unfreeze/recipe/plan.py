@@ -149,6 +149,7 @@ class Plan(Section):
         network: with its input contract at the planned size, and the stages with the head.
         class_weights: weight of each class in the loss, or None.
         focal_gamma: of the focal loss; 0 is plain cross-entropy.
+        deterministic: whether the framework's deterministic operations are used; as the recipe's.
         logit_offsets: what is added to each class's logit in training, and not in predictions; or None.
         repeats: how often a picture of each class comes in an epoch, on the mean; None without oversampling.
         pictures_per_epoch: how many pictures one training epoch shows, repeats counted.
@@ -156,6 +157,7 @@ class Plan(Section):
         steps_per_epoch: steps in a training epoch.
         cache: for each phase, what it takes from the activation cache.
         evidence: of the strategy `auto`: the steps taken and left out, in their order.
+        memory: bytes that the process is expected to hold at its peak; None on a GPU, or where that isn't known.
         environment: versions of what takes part, and the machine in words.
         remarks: what a reader should know before it starts, for example that the weights are random.
     """
@@ -165,6 +167,7 @@ class Plan(Section):
     seed: int
     device: str
     precision: Precision
+    deterministic: bool = False
     head: Head
     data: PlannedData
     batch_size: int
@@ -186,6 +189,7 @@ class Plan(Section):
     phases: tuple[Phase, ...]
     cache: tuple[PhaseCache, ...] = ()
     evidence: tuple[Evidence, ...] = ()
+    memory: int | None = None
     environment: dict[str, str]
     remarks: tuple[str, ...] = ()
     network: Network  # last, because its list of layers is long

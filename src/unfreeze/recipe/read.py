@@ -12,12 +12,11 @@ from pydantic import BaseModel, ValidationError
 
 from unfreeze.errors import RecipeError, did_you_mean
 from unfreeze.files import write_text
+from unfreeze.reading import Loader, parse_yaml, read_text
 from unfreeze.recipe.mistakes import explain
 from unfreeze.recipe.recipe import Recipe
 
 _PRESETS = resources.files("unfreeze.recipe") / "presets"
-# PyYAML lets the ValueError of a date that doesn't exist through.
-_NOT_YAML = (yaml.YAMLError, ValueError)
 
 
 def preset_names() -> list[str]:
@@ -73,7 +72,7 @@ def parse_assignment(text: str) -> tuple[str, Any]:
         raise RecipeError(f"--set {text}: write it as NAME=VALUE, for example --set head.dropout=0.5")
     try:
         return name.strip(), _parse(value)
-    except _NOT_YAML as error:
+    except ValueError as error:
         raise RecipeError(f"--set {text}: the value can't be read as YAML ({_first_line(error)})") from None
 
 
@@ -99,8 +98,8 @@ def _load(source: str | Path) -> dict[str, Any]:
         text = (_PRESETS / f"{source}.yaml").read_text(encoding="utf-8")
     elif _is_file(path):
         try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
+            text = read_text(path)
+        except (OSError, ValueError) as error:
             raise RecipeError(f"{path} can't be read as text ({error}): a recipe is a YAML file in UTF-8") from None
     else:
         presets = preset_names()
@@ -110,7 +109,7 @@ def _load(source: str | Path) -> dict[str, Any]:
         )
     try:
         values = _parse(text)
-    except _NOT_YAML as error:
+    except ValueError as error:
         raise RecipeError(f"{source} isn't valid YAML: {error}") from None
     if values is None:
         return {}
@@ -135,8 +134,8 @@ def _set(values: dict[str, Any], keys: list[str], value: Any) -> None:
     values[keys[-1]] = value
 
 
-class _Loader(yaml.SafeLoader):
-    """As the safe loader, but a key given twice is refused: YAML would let the last one win in silence."""
+class _Loader(Loader):
+    """As that, but a key given twice is refused: YAML would let the last one win in silence."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
@@ -147,7 +146,7 @@ class _Loader(yaml.SafeLoader):
 
 
 def _parse(text: str) -> Any:
-    return yaml.load(text, _Loader)
+    return parse_yaml(text, _Loader)
 
 
 def _first_line(error: Exception) -> str:

@@ -403,6 +403,10 @@ class Recipe(Section):
             see `training.calibration`. No class changes by it.
         explain: after training, what the model looked at is computed for the pictures that the report shows large.
         precision: `auto` takes bfloat16 where the processor or GPU computes in it, else float32.
+        deterministic: the framework's deterministic operations, so that two runs of one seed give the same bytes on a GPU as
+            well; on a CPU they do anyway, see docs/determinism.md.
+        checkpoint_minutes: how often within an epoch it is written down where the training stands, so that it can be resumed;
+            after each epoch it is in any case.
         seed: fixes the splits, the order, the augmentation, the head's initial weights and dropout.
     """
 
@@ -414,12 +418,14 @@ class Recipe(Section):
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    deterministic: bool = False
     watch: Watched = "val_loss"
     label_smoothing: Fraction = 0.1
     stochastic_depth: Fraction = 0.0
     ema: Annotated[float, Field(gt=0, lt=1)] | None = None
     calibrate: bool = True
     explain: bool = True
+    checkpoint_minutes: Annotated[float, Field(gt=0)] = 10.0
     data: Data = Data()
     input: Input = Input()
     augment: Augment = Augment()

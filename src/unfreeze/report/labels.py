@@ -17,6 +17,11 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() or char in _JOINERS else char.encode("unicode_escape").decode() for char in text)
 
 
+def visible(text: str) -> str:
+    """As `printable`, of a text of several lines: what a name holds may neither move the cursor nor change a terminal's title."""
+    return "\n".join(map(printable, text.split("\n")))
+
+
 def drawable(classes: Sequence[str]) -> list[str]:
     """The names, shortened to 40 characters and with everything escaped that matplotlib would choke on."""
     return [_drawable(name) for name in classes]

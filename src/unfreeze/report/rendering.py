@@ -10,6 +10,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from unfreeze.reading import check_readable
 from unfreeze.report.labels import printable
 
 _UNKNOWN = "–"
@@ -43,8 +44,13 @@ def render(template: str, facts: dict[str, Any], escape: Callable[[str], str] | 
 
 
 def embedded(path: Path) -> str | None:
-    """A PNG file as a data URL, or None where there is none."""
-    if not path.is_file():
+    """A PNG file as a data URL, or None where there is none, or a link to somewhere else.
+
+    In a folder from a stranger such a link would put a file of the person's into a page that may be sent back.
+    """
+    try:
+        check_readable(path, within=path.parent)
+    except OSError:
         return None
     return as_data_url(path.read_bytes(), "image/png")
 

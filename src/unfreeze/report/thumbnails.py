@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from unfreeze.data.picture import decode_pixels, decoding_threads, read_bytes
+from unfreeze.data.content import read_bytes
+from unfreeze.data.picture import decode_pixels, decoding_threads
 from unfreeze.data.prepare import prepare, short_side
 from unfreeze.errors import DataError
 from unfreeze.recipe.network import InputContract

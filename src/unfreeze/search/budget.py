@@ -45,20 +45,21 @@ class Estimates:
         network: with its stages.
         speeds: measured with the whole base frozen.
         loader: of the pictures.
+        corrections: what the first guess is multiplied by, as learnt, by kind of step.
     """
 
     network: Network
     speeds: PhaseSpeeds
     loader: Loader
-    _corrections: dict[bool, float] = field(default_factory=dict)
+    corrections: dict[str, float] = field(default_factory=dict)
 
     def epoch(self, boundary: str) -> float:
         """Of a step with this boundary."""
-        return self._corrections.get(boundary == HEAD, 1.0) * self._first_guess(boundary)
+        return self.corrections.get(_kind(boundary), 1.0) * self._first_guess(boundary)
 
     def learn(self, boundary: str, seconds: float, epochs: int) -> None:
         """Takes what a step of so many epochs took."""
-        self._corrections[boundary == HEAD] = seconds / max(epochs, 1) / self._first_guess(boundary)
+        self.corrections[_kind(boundary)] = seconds / max(epochs, 1) / self._first_guess(boundary)
 
     def _first_guess(self, boundary: str) -> float:
         behind = self._part_behind(boundary)
@@ -72,6 +73,10 @@ class Estimates:
         frozen, trainable = (sum(layer.counts for layer in part) for part in self.network.split(boundary))
         of_head = sum(layer.counts for layer in self.network.stages[-1].layers)
         return (trainable - of_head) / max(frozen + trainable - of_head, 1)
+
+
+def _kind(boundary: str) -> str:
+    return "head" if boundary == HEAD else "stages"
 
 
 def fitted(phase: Phase, seconds_per_epoch: float, left: float | None) -> Phase | None:

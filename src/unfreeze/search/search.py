@@ -14,12 +14,16 @@ from unfreeze.search.budget import Budget, Estimates, fitted
 from unfreeze.search.decide import decide
 from unfreeze.search.features import distance_in_words, is_far
 from unfreeze.search.probe import Probe
+from unfreeze.training.checkpoint import Checkpoint
+from unfreeze.training.history import EpochRecord
 from unfreeze.training.run_folder import Predicted
 from unfreeze.training.scores import accuracy_interval
+from unfreeze.training.standing import epoch_of, validated_in
 from unfreeze.training.steering import Trained, Validated
 
 # What is decided after a step.
 KEPT, LEFT, NOT_TAKEN = "kept", "not kept", "not taken"
+_ANSWERS = "answers"
 _SPENT, _TOO_LITTLE_LEFT = "the budget is spent", "too little of the budget is left"
 
 
@@ -32,7 +36,7 @@ class Search:
         probes: of the frozen features; none where they couldn't be had.
         estimates: of the time that steps take.
         budget: the most they may take together, from here on.
-        tell: is given the plan with its evidence, whenever that has grown.
+        tell: is given the plan with its evidence, whenever that grows.
         seconds: that the probes took.
     """
 
@@ -55,7 +59,6 @@ class Search:
         self._place = 0
         self._ended: str | None = None
         self._best: Validated | None = None
-        self._tell(self.plan)
 
     def next_phase(self) -> Phase | None:
         if self._ended is None and self._place < len(self.plan.phases):
@@ -97,6 +100,32 @@ class Search:
             reason += f"; {phase.epochs} epochs instead of {asked}, for the budget"
         self._note(_taken(phase, trained, expected, KEPT if decision.keep else LEFT, reason, self.plan.watch))
         return decision.keep
+
+    def state(self) -> Checkpoint:
+        facts = {
+            "place": self._place,
+            "ended": self._ended,
+            "far": self._far,
+            "elapsed": self._elapsed(),
+            "first_seconds": self._first_seconds,
+            "corrections": self._estimates.corrections,
+            "phases": [phase.model_dump(mode="json") for phase in self.plan.phases],
+            "evidence": [row.model_dump(mode="json") for row in self.plan.evidence],
+            "best": epoch_of(self._best),
+        }
+        return Checkpoint(facts, {_ANSWERS: self._best.log_probabilities} if self._best is not None else {})
+
+    def go_on(self, state: Checkpoint, history: Sequence[EpochRecord]) -> None:
+        facts = state.facts
+        self._place, self._ended, self._far = int(facts["place"]), facts["ended"], bool(facts["far"])
+        self._began = time.perf_counter() - facts["elapsed"]
+        self._first_seconds = facts["first_seconds"]
+        self._estimates.corrections = {str(kind): float(factor) for kind, factor in facts["corrections"].items()}
+        phases = tuple(Phase.model_validate(phase) for phase in facts["phases"])
+        evidence = tuple(Evidence.model_validate(row) for row in facts["evidence"])
+        self.plan = self.plan.model_copy(update={"phases": phases, "evidence": evidence})
+        self._best = validated_in(history, facts["best"], state.arrays.get(_ANSWERS))
+        self._tell(self.plan)
 
     def _within_budget(self, phase: Phase) -> Phase | None:
         """The phase, shortened where the time left asks for it; None where there isn't enough."""

@@ -69,6 +69,10 @@ class Trackers(PassingOn):
         for name, module in modules.items():
             self._attempt(name, partial(self._open, name, module, folder, plan))
 
+    def resumed(self, history: Sequence[EpochRecord], steps: int) -> None:
+        super().resumed(history, steps)
+        self._epochs = len(history)
+
     def phase_started(self, number: int, phase: Phase, steps_per_epoch: int) -> None:
         super().phase_started(number, phase, steps_per_epoch)
         self._tell(lambda tracker: tracker.phase_started(number, phase, self._epochs + 1))
@@ -87,7 +91,7 @@ class Trackers(PassingOn):
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        status: Status = "interrupted" if kind is KeyboardInterrupt else self._status
+        status: Status = "interrupted" if kind is not None and issubclass(kind, KeyboardInterrupt) else self._status
         self._tell(lambda tracker: tracker.close(status))
 
     def _open(self, name: str, module: ModuleType, folder: Path, plan: Plan) -> None:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from unfreeze.cache.folder import ACTIVATIONS, make_room
+from unfreeze.cache.folder import ACTIVATIONS, make_room, taking_room
 from unfreeze.cache.layout import Layout
 from unfreeze.cache.store import Keys, Store
 from unfreeze.data.augment import view_facts
@@ -120,8 +120,13 @@ class Activations:
             first.sort()
             lacking = first[~store.has(keys[first])]
             needed = len(lacking) * layout.row_bytes
-            if needed and make_room(self._cache.folder, needed, self._cache.limit, keep=self._path):
-                store.append(self._computed(split, [views[place] for place in lacking], keys[lacking], layout))
+            if not needed:
+                return
+            with taking_room(self._cache.folder):
+                if not make_room(self._cache.folder, needed, self._cache.limit, keep=self._path):
+                    return
+                reserved = store.reserve(len(lacking))
+            store.append(self._computed(split, [views[place] for place in lacking], keys[lacking], layout), reserved)
         except (OSError, StorageError):  # a cache that can't be written to costs time, not the training
             return
 

@@ -29,9 +29,14 @@ from unfreeze.data.load import Batch, Mix
 from unfreeze.recipe.network import Network
 from unfreeze.recipe.plan import Phase, Precision
 from unfreeze.training.arrivals import Arrival
+from unfreeze.training.footprint import Footprint
 
-# A copy of a model's tensors, in whatever form the backend likes.
-Snapshot = Any
+# A copy of a model's tensors, by name.
+Snapshot = Mapping[str, NDArray[Any]]
+# A copy of all that training changes, by name; see `Backend.state`.
+State = Mapping[str, NDArray[Any]]
+# The part of a state that is a `Snapshot`: its names begin so.
+MODEL = "model/"
 # From step 0, 1, … of an epoch to the learning rate of each stage that trains, by the stage's name.
 Rates = Callable[[int], Mapping[str, float]]
 
@@ -136,18 +141,47 @@ class Backend(Protocol):
     def environment(self) -> dict[str, str]:
         """Versions of the framework's packages, and what else decides the numbers."""
 
-    def start_phase(self, phase: Phase, loss: LossSettings, accumulate: int = 1, ema: float | None = None) -> None:
+    def start_phase(
+        self,
+        phase: Phase,
+        loss: LossSettings,
+        accumulate: int = 1,
+        ema: float | None = None,
+        *,
+        afresh: bool = False,
+        parts: int = 1,
+    ) -> None:
         """Freezes all layers before the phase's boundary, in inference mode until the next phase.
 
-        The optimiser goes on for layers that already trained with one of its kind; for layers that join it starts afresh, and
-        so it does for all where the phase starts from what the first one ended with.
+        The optimiser goes on for layers that already trained with one of its kind; for layers that join it starts afresh.
 
         Args:
+            afresh: whether it starts so for all.
             accumulate: how many batches in a row make one step, the last of an epoch possibly of fewer: the step of one batch
                 of all their pictures, but that BatchNorm normalises each batch by itself.
             ema: the decay d of the mean that `averaged` shows. It starts as the weights are now, and after step t = 1, 2, … of
                 the phase is m + (1 - d')·(w - m), d' = min(d, (1 + t) / (10 + t)), TensorFlow's rule
                 (`tf.train.ExponentialMovingAverage`), by which it soon forgets the start. None keeps no mean.
+            parts: in how many parts a batch is computed, one after another; at most half its pictures. The step stays that of
+                all of them, but that BatchNorm normalises each part by itself.
+        """
+
+    def resume_phase(
+        self, phase: Phase, loss: LossSettings, accumulate: int = 1, ema: float | None = None, *, state: State, parts: int = 1
+    ) -> None:
+        """Goes on within a phase from where `state` was taken: what is trained then is what it was, byte for byte.
+
+        Args:
+            phase, loss, accumulate, ema: as `start_phase` was given them.
+            parts: as there; another number gives the same up to rounding only.
+            state: of this backend, or of one that was opened by the same recipe.
+        """
+
+    def state(self) -> State:
+        """A copy of all that training changes, as it is between two steps.
+
+        Tensors of the model, the optimiser's memory, the running mean and what L2-SP pulls towards, each by the name of its
+        parameter; generators of random numbers; and what the steps of an epoch that is under way have come to.
         """
 
     def identify_prefix(self, boundary: str) -> dict[str, str] | None:
@@ -166,16 +200,23 @@ class Backend(Protocol):
             boundary: one that `identify_prefix` knows.
         """
 
-    def train_epoch(self, batches: Iterable[Batch | Encoded], rates: Rates, on_step: Callable[[int], None]) -> EpochResult:
+    def train_epoch(
+        self, batches: Iterable[Batch | Encoded], rates: Rates, on_step: Callable[[int], None], done: int = 0
+    ) -> EpochResult:
         """Trains on the batches once.
 
         Args:
             batches: pictures, or their activations at the phase's boundary, which give the same result.
+            done: how many steps of the epoch were taken before the state that `resume_phase` was given. The batches are those
+                of the steps after them, the rates are asked for those, and the result is of all.
             rates: asked once for each step. Stages that don't train are passed over.
             on_step: called after each step with the number of its pictures.
 
         Returns:
             The epoch's result. `objective` is NaN or infinite where a step's was.
+
+        Raises:
+            OutOfMemory: memory doesn't suffice (`training.memory`): `resume_phase` with more parts goes on from a state.
         """
 
     def averaged(self) -> AbstractContextManager[None]:
@@ -186,6 +227,9 @@ class Backend(Protocol):
 
     def predict(self, batches: Iterable[Batch | Encoded]) -> NDArray[np.float32]:
         """float32 [N, K]: the log-probabilities of each picture, in the order given. Changes nothing."""
+
+    def footprint(self, boundary: str) -> Footprint | None:
+        """What training from a boundary takes in the process's memory; None where it runs elsewhere or that isn't known."""
 
     def arrivals(self, batches: Iterable[NDArray[np.float32]], first_only: bool) -> Sequence[Arrival]:
         """What arrives at each BatchNorm layer as the network infers, over all batches, in forward order. Changes nothing.

@@ -6,7 +6,6 @@ It changes how sure the model is, and never which class it names.
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from unfreeze.errors import RunError
 from unfreeze.files import write_json
+from unfreeze.reading import parse_json, read_text
 from unfreeze.typed import typed
 
 CALIBRATION = "calibration.json"
@@ -153,10 +153,10 @@ def read_calibration(model: Path) -> Calibration | None:
         RunError: the file is damaged.
     """
     path = model / CALIBRATION
-    if not path.exists():
+    if not path.exists() and not path.is_symlink():
         return None
     try:
-        calibration = typed(Calibration, json.loads(path.read_text(encoding="utf-8")))
+        calibration = typed(Calibration, parse_json(read_text(path, within=path.parent)))
         if not LOWEST_TEMPERATURE <= calibration.temperature <= HIGHEST_TEMPERATURE:
             raise ValueError(f"temperature {calibration.temperature} isn't in {LOWEST_TEMPERATURE}–{HIGHEST_TEMPERATURE:g}")
     except (OSError, ValueError) as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, groupby, islice
 from typing import Any, TypeVar
 
@@ -35,6 +35,35 @@ def encoded(
         named: deque[Named] = deque()
         for made in way_from(start)(_arrays(group, named)):
             yield made, *named.popleft()
+
+
+def in_parts(batches: Iterable[Batch | Encoded], parts: int) -> Iterator[Batch | Encoded]:
+    """The parts of each batch in a row, each of two pictures at least: BatchNorm can't follow a batch of one."""
+    for batch in batches:
+        yield from parts_of(batch, min(parts, max(1, len(batch.labels) // 2)))
+
+
+def parts_of(batch: Batch | Encoded, parts: int) -> list[Batch | Encoded]:
+    """A batch in so many parts, as equal as can be and in order; in fewer where it has fewer pictures."""
+    if parts == 1:
+        return [batch]
+    places = np.array_split(np.arange(len(batch.labels)), min(parts, len(batch.labels)))
+    return [_part(batch, slice(some[0], some[-1] + 1)) for some in places]
+
+
+def joined(encoded: Sequence[Encoded]) -> Encoded:
+    """Batches at the same boundary, all mixed or none, as one."""
+    activations = tuple(np.concatenate(arrays) for arrays in zip(*(one.activations for one in encoded), strict=True))
+    mixes = [one.mix for one in encoded if one.mix is not None]
+    mix = Mix(*map(np.concatenate, zip(*mixes, strict=True))) if mixes else None
+    return Encoded(activations, np.concatenate([one.labels for one in encoded]), encoded[0].boundary, mix)
+
+
+def _part(batch: Batch | Encoded, place: slice) -> Batch | Encoded:
+    labels, mix = batch.labels[place], None if batch.mix is None else Mix(batch.mix.labels[place], batch.mix.parts[place])
+    if isinstance(batch, Batch):
+        return Batch(batch.images[place], labels, mix)
+    return Encoded(tuple(array[place] for array in batch.activations), labels, batch.boundary, mix)
 
 
 def in_steps(batches: Iterable[T], accumulate: int) -> Iterator[Iterator[T]]:

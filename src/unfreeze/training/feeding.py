@@ -19,12 +19,13 @@ class Feed:
     def __init__(self, loader: Loader, training: Source, validation: Source) -> None:
         self._loader, self._training, self._validation = loader, training, validation
 
-    def training(self, epoch: int) -> Iterator[Any]:
-        """The batches of one epoch, numbered from 0 over the whole run; as `Loader.training`.
+    def training(self, epoch: int, done: int = 0) -> Iterator[Any]:
+        """The batches of one epoch, numbered from 0 over the whole run, but for the first `done`; as `Loader.training`.
 
         What is to be kept of them and isn't there is computed before this returns.
         """
-        return self._training.batches("train", self._loader.training_views(epoch))
+        views = self._loader.training_views(epoch)
+        return self._training.batches("train", views[done * self._loader.batch_size :])
 
     def validation(self) -> Iterator[Any]:
         """The batches of the validation pictures; as `Loader.evaluation`, and as `training`."""

@@ -14,6 +14,7 @@ import numpy as np
 
 from unfreeze.errors import RunError
 from unfreeze.files import write_text
+from unfreeze.reading import parse_json, read_text
 from unfreeze.training.scores import balanced_accuracy, macro_f1
 from unfreeze.typed import typed
 
@@ -83,8 +84,8 @@ def read_history(folder: Path) -> list[EpochRecord]:
     """
     path = folder / "history.jsonl"
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-        return [typed(EpochRecord, _with_means(json.loads(line))) for line in lines]
+        lines = read_text(path, within=folder).splitlines()
+        return [typed(EpochRecord, _with_means(parse_json(line))) for line in lines]
     except (OSError, ValueError, TypeError, AttributeError, LookupError) as error:
         raise RunError(f"{path}: can't be read as a run's history ({error})") from None
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +9,10 @@ from pydantic import ValidationError
 
 from unfreeze.errors import RunError
 from unfreeze.files import write_json
+from unfreeze.reading import parse_json, read_text
 from unfreeze.recipe.network import Network
 from unfreeze.recipe.recipe import Recipe
+from unfreeze.typed import first_mistake
 
 MANIFEST = "manifest.json"
 FORMAT = 1
@@ -30,7 +31,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """
     path = folder / MANIFEST
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
+        manifest = parse_json(read_text(path, within=folder))
     except (OSError, ValueError) as error:
         raise RunError(f"{path}: can't be read ({error}). Give a run folder that `unfreeze train` made.") from None
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
@@ -48,5 +49,7 @@ def parse_manifest(manifest: dict[str, Any], folder: Path) -> tuple[Network, tup
     try:
         network = Network.model_validate(manifest["network"])
         return network, tuple(manifest["classes"]), Recipe.model_validate(manifest["recipe"])
-    except (KeyError, TypeError, ValidationError) as error:
-        raise RunError(f"{folder / MANIFEST}: isn't the manifest of a model ({error})") from None
+    except ValidationError as error:
+        raise RunError(f"{folder / MANIFEST}: isn't the manifest of a model ({first_mistake(error)})") from None
+    except (KeyError, TypeError) as error:
+        raise RunError(f"{folder / MANIFEST}: isn't the manifest of a model ({error!r})") from None

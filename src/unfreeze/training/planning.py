@@ -45,6 +45,7 @@ def make_plan(recipe: Recipe, dataset: Dataset, backend: Backend) -> Plan:
         seed=recipe.seed,
         device=backend.device,
         precision=backend.precision,
+        deterministic=recipe.deterministic,
         network=network,
         head=recipe.head,
         data=PlannedData(

@@ -2,6 +2,7 @@
 
     plan.yaml           what was done, every value resolved, with versions, seed, device and the dataset's fingerprint
     recipe.yaml         what was asked
+    start.json          what else the training was started with, for it to be resumed
     data.json           every picture with its split, every file left out with its reason, what was found in them
     history.jsonl .csv  one line per epoch
     metrics.json        validation and test scores, best epoch, seconds by part
@@ -10,6 +11,7 @@
     model/              weights.safetensors (PyTorch) or model.keras (TensorFlow), manifest.json and calibration.json
     curves.png, confusion.png, report.html
     rates.json .png     the range tests, where the recipe leaves rates open
+    checkpoints/        where the training stood last, until it is finished; see `training.checkpoint`
 
 Nothing in it needs unpickling.
 """
@@ -18,28 +20,31 @@ from __future__ import annotations
 
 import csv
 import io
-import json
+import os
 import re
+import shutil
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from unfreeze.data.dataset import Dataset
-from unfreeze.errors import RunError
-from unfreeze.files import make_folder, write_json, write_text
+from unfreeze.errors import RunError, StorageError, first_line
+from unfreeze.files import make_folder, next_step, write_json, write_text
+from unfreeze.reading import check_readable, parse_json, parse_yaml, read_text
 from unfreeze.recipe.plan import Plan
 from unfreeze.recipe.read import write_yaml
 from unfreeze.recipe.recipe import Recipe
+from unfreeze.training.run_lock import LOCK, busy, is_trained
+from unfreeze.typed import first_mistake
 
-PLAN, RECIPE, DATA, METRICS, PREDICTIONS, FINDINGS, MODEL = (
-    "plan.yaml", "recipe.yaml", "data.json", "metrics.json", "predictions.csv", "findings.json", "model",
+PLAN, RECIPE, START, DATA, METRICS, PREDICTIONS, FINDINGS, MODEL = (
+    "plan.yaml", "recipe.yaml", "start.json", "data.json", "metrics.json", "predictions.csv", "findings.json", "model",
 )  # fmt: skip
 
 
@@ -76,8 +81,27 @@ class Predicted:
         return right
 
 
-def new_run_folder(out: Path | None, data: Path, model: str) -> Path:
+@dataclass(frozen=True)
+class Start:
+    """What a training was started with, besides its plan and what was asked.
+
+    Attributes:
+        data: where the pictures are, as an absolute path.
+        log: trackers that are told.
+        recipe: the recipe with numbers for the rates that were left open.
+    """
+
+    data: Path
+    log: tuple[str, ...]
+    recipe: Recipe
+
+
+def new_run_folder(out: Path | None, data: Path, model: str, fill: Callable[[Path], None] = lambda _: None) -> Path:
     """Makes the folder of a new run: `out`, or `runs/<time>-<data>-<model>`.
+
+    Args:
+        fill: puts into it, by its place, what is there from the start: with all of that or not at all it appears. Only where
+            the folder is there already, empty, it is filled where it is.
 
     Raises:
         RunError: it exists and holds something.
@@ -85,7 +109,18 @@ def new_run_folder(out: Path | None, data: Path, model: str) -> Path:
     """
     folder = out if out is not None else _free_name(data, model)
     check_free(folder)
-    make_folder(folder)
+    if folder.exists():
+        fill(folder)
+        return folder
+    place = folder.absolute().with_name(f".{folder.absolute().name}.{os.getpid()}.starting")
+    try:
+        make_folder(place)
+        fill(place)
+        place.rename(folder)
+    except OSError as error:
+        raise StorageError(f"{folder}: the folder can't be made ({error.strerror or error}){next_step(error)}") from None
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
     return folder
 
 
@@ -93,9 +128,11 @@ def check_free(folder: Path) -> None:
     """Refuses a folder that a run can't be written to without touching what is there.
 
     Raises:
-        RunError: it exists and holds something, or is a file.
+        RunError: it exists and holds something, is a file, or a process is training into it.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if is_trained(folder):
+        raise RunError(busy(folder))
+    if folder.exists() and (not folder.is_dir() or any(path.name != LOCK for path in folder.iterdir())):
         raise RunError(f"{folder} exists and isn't an empty folder: give another --out, or move it away")
 
 
@@ -115,9 +152,31 @@ def read_plan(folder: Path) -> Plan:
     if not path.is_file():
         raise RunError(f"{folder} isn't a run: there is no {PLAN} in it. Give a folder that `unfreeze train` made.")
     try:
-        return Plan.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, yaml.YAMLError, ValidationError) as error:
+        return Plan.model_validate(parse_yaml(read_text(path, within=folder)))
+    except ValidationError as error:
+        raise RunError(f"{path}: can't be read as a plan ({first_mistake(error)})") from None
+    except (OSError, ValueError) as error:
         raise RunError(f"{path}: can't be read as a plan ({error})") from None
+
+
+def write_start(folder: Path, start: Start) -> None:
+    """Writes what `read_start` reads."""
+    recipe = start.recipe.model_dump(mode="json")
+    write_json(folder / START, {"data": str(start.data), "log": list(start.log), "recipe": recipe})
+
+
+def read_start(folder: Path) -> Start:
+    """What the training was started with.
+
+    Raises:
+        RunError: it is missing or damaged.
+    """
+    values = read_json(folder, START)
+    try:
+        log = tuple(str(name) for name in values["log"])
+        return Start(Path(values["data"]), log, Recipe.model_validate(values["recipe"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunError(f"{folder / START}: isn't as written ({first_line(error)})") from None
 
 
 def write_data(folder: Path, dataset: Dataset, findings: Sequence[Mapping[str, Any]]) -> None:
@@ -157,20 +216,20 @@ def read_json(folder: Path, name: str) -> Any:
     """
     try:
         # As `write_json` writes: a class is a folder's name, which on Linux needn't be UTF-8.
-        return json.loads((folder / name).read_text(encoding="utf-8", errors="surrogateescape"))
+        return parse_json(read_text(folder / name, within=folder, errors="surrogateescape"))
     except (OSError, ValueError) as error:
         raise RunError(f"{folder / name}: can't be read ({error}): the run is incomplete or damaged") from None
 
 
-def training_contents(folder: Path) -> set[str]:
-    """The content hashes of the pictures a run was trained on.
+def contents(folder: Path, split: str | None = None) -> dict[str, str]:
+    """The content hashes of the pictures of a run, or of one of its splits, by their names.
 
     Raises:
         RunError: as `read_json`.
     """
     try:
         pictures = read_json(folder, DATA)["pictures"]
-        return {picture["content"] for picture in pictures if picture["split"] == "train"}
+        return {one["name"]: one["content"] for one in pictures if split in (None, one["split"])}
     except (KeyError, TypeError) as error:
         raise RunError(f"{folder / DATA}: isn't as written ({error})") from None
 
@@ -215,6 +274,7 @@ def read_predictions(folder: Path, classes: Sequence[str]) -> dict[str, Predicte
     columns = prediction_columns(classes)
     rows: dict[str, list[tuple[str, int, list[float]]]] = {}
     try:
+        check_readable(path, within=folder)
         with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
             for row in csv.DictReader(file):
                 values = [float(row[column]) for column in columns]

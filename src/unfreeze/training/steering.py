@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unfreeze.recipe.plan import Phase, Plan
+from unfreeze.training.checkpoint import Checkpoint
 from unfreeze.training.history import EpochRecord
 
 
@@ -47,17 +49,35 @@ class Steering(Protocol):
         """Whether the weights of its best epoch are kept, where they are the best so far; else those before it come back."""
 
 
+    def state(self) -> Checkpoint:
+        """What it knows."""
+
+    def go_on(self, state: Checkpoint, history: Sequence[EpochRecord]) -> None:
+        """Goes on from where `state` gave this, the history being what it was then.
+
+        Raises:
+            KeyError, TypeError, ValueError, IndexError: something isn't as it was written.
+        """
+
+
 class AsPlanned:
     """All phases of a plan, one after the other."""
 
     def __init__(self, plan: Plan) -> None:
-        self._phases = iter(plan.phases)
+        self._phases, self._next = plan.phases, 0
 
     def next_phase(self) -> Phase | None:
-        return next(self._phases, None)
+        self._next += 1
+        return self._phases[self._next - 1] if self._next <= len(self._phases) else None
 
     def is_over(self) -> str | None:
         return None
 
     def phase_done(self, trained: Trained) -> bool:  # noqa: ARG002
         return True
+
+    def state(self) -> Checkpoint:
+        return Checkpoint({"next": self._next}, {})
+
+    def go_on(self, state: Checkpoint, history: Sequence[EpochRecord]) -> None:  # noqa: ARG002
+        self._next = int(state.facts["next"])

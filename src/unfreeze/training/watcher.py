@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from unfreeze.recipe.plan import Evidence, Phase
@@ -11,8 +12,11 @@ from unfreeze.training.history import EpochRecord
 class Watcher(Protocol):
     """Is told what happens, in the order drawn at the top of `training.loop`, and whatever a person should know at once.
 
-    A training that is steered also tells what was decided between phases.
+    A training that is steered also tells what was decided between phases. One that goes on from a checkpoint first tells
+    `resumed`, with the epochs that were done and the steps of the next one.
     """
+
+    def resumed(self, history: Sequence[EpochRecord], steps: int) -> None: ...
 
     def phase_started(self, number: int, phase: Phase, steps_per_epoch: int) -> None: ...
 
@@ -31,6 +35,8 @@ class Watcher(Protocol):
 
 class Silent:
     """A watcher that says nothing."""
+
+    def resumed(self, history: Sequence[EpochRecord], steps: int) -> None: ...
 
     def phase_started(self, number: int, phase: Phase, steps_per_epoch: int) -> None: ...
 
@@ -52,6 +58,9 @@ class PassingOn:
 
     def __init__(self, watcher: Watcher) -> None:
         self.watcher = watcher
+
+    def resumed(self, history: Sequence[EpochRecord], steps: int) -> None:
+        self.watcher.resumed(history, steps)
 
     def phase_started(self, number: int, phase: Phase, steps_per_epoch: int) -> None:
         self.watcher.phase_started(number, phase, steps_per_epoch)

@@ -14,15 +14,17 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from unfreeze.backends.tensorflow import state as states
 from unfreeze.backends.tensorflow.averaging import RunningMean
 from unfreeze.backends.tensorflow.folding import Folded
 from unfreeze.backends.tensorflow.freezing import Parts, by_stage, freeze, layers_at, split, statistics
 from unfreeze.backends.tensorflow.gradcam import grad_cam
 from unfreeze.backends.tensorflow.inputs import arrivals
 from unfreeze.backends.tensorflow.losses import Objective, Targets
-from unfreeze.backends.tensorflow.machine import choose_device, choose_precision, compute_in, name_device
+from unfreeze.backends.tensorflow.machine import choose_device, choose_precision, compute_in, deterministic, name_device
+from unfreeze.backends.tensorflow.memory import footprint, out_of_memory_told
 from unfreeze.backends.tensorflow.networks import make_model
-from unfreeze.backends.tensorflow.optimizers import PhaseOptimizer
+from unfreeze.backends.tensorflow.optimizers import Memory, PhaseOptimizer
 from unfreeze.backends.tensorflow.precision import train_depthwise_in_float32
 from unfreeze.backends.tensorflow.prefix import Prefix, Tensors, engine_for, normalised, to_array, to_tensor
 from unfreeze.backends.tensorflow.step import Step
@@ -33,8 +35,15 @@ from unfreeze.recipe.plan import Phase, Precision
 from unfreeze.recipe.recipe import Recipe
 from unfreeze.training.allocator import keep_freed_memory
 from unfreeze.training.arrivals import Arrival
-from unfreeze.training.backend import Encoded, EpochResult, LossSettings, Rates, Snapshot
-from unfreeze.training.encoding import boundary_of, encoded, in_steps
+from unfreeze.training.backend import Encoded, EpochResult, LossSettings, Rates, Snapshot, State
+from unfreeze.training.encoding import boundary_of, encoded, in_parts, in_steps, joined
+from unfreeze.training.footprint import Footprint
+from unfreeze.training.memory import with_enough_memory
+from unfreeze.training.within import within
+
+# Where its recipe asks for it, a backend computes in its framework's deterministic mode.
+_determined = within(lambda backend: deterministic(backend._recipe.deterministic))
+_telling = within(lambda _: out_of_memory_told())
 
 
 def open_network(recipe: Recipe, classes: tuple[str, ...]) -> TensorFlowBackend:
@@ -78,7 +87,9 @@ class TensorFlowBackend:
         self._optimizer: PhaseOptimizer | None = None
         self._step: Step | None = None
         self._mean: RunningMean | None = None
-        self._accumulate = 1
+        # In how many parts a batch is computed in training, and how many make a step.
+        self._per_batch, self._per_step = 1, 1
+        self._sums = states.EpochSums.none()
         self._parts: dict[str, Parts] = {}
         self._prefixes: dict[tuple[str, str | None], tuple[str, Prefix]] = {}
         self._tails: dict[str, tuple[Folded, Callable[..., tf.Tensor]]] = {}
@@ -104,8 +115,42 @@ class TensorFlowBackend:
             "frozen part by": self._engines(),
         }
 
-    def start_phase(self, phase: Phase, loss: LossSettings, accumulate: int = 1, ema: float | None = None) -> None:
-        self._boundary, self._accumulate = phase.boundary, accumulate
+    @_determined
+    def start_phase(
+        self,
+        phase: Phase,
+        loss: LossSettings,
+        accumulate: int = 1,
+        ema: float | None = None,
+        *,
+        afresh: bool = False,
+        parts: int = 1,
+    ) -> None:
+        before = None if afresh else self._optimizer
+        memory = before.memory_for(phase.optimizer) if before is not None else None
+        self._begin(phase, loss, accumulate, ema, parts, memory)
+
+    @_determined
+    def resume_phase(
+        self, phase: Phase, loss: LossSettings, accumulate: int = 1, ema: float | None = None, *, state: State, parts: int = 1
+    ) -> None:
+        self.restore(states.model_in(state))
+        with tf.device(self._device):
+            self._begin(phase, loss, accumulate, ema, parts, states.memory_in(state, self._model))
+            if self._mean is not None:
+                self._mean.go_on(states.mean_in(state))
+            self._sums = states.sums_in(state)
+        states.set_generators(state, self._model)
+
+    def state(self) -> State:
+        if self._optimizer is None:
+            raise RuntimeError("start_phase comes before state")
+        return states.take(self._model, self._optimizer, self._mean, self._sums)
+
+    def _begin(
+        self, phase: Phase, loss: LossSettings, accumulate: int, ema: float | None, parts: int, memory: Memory | None
+    ) -> None:
+        self._boundary, self._per_batch, self._per_step = phase.boundary, parts, accumulate * parts
         frozen, trainable = self._network.split(phase.boundary)
         training = freeze(self._model, frozen, trainable, self._network, phase.batchnorm == "frozen")
         stages = by_stage(self._model, training, self._network)
@@ -113,11 +158,12 @@ class TensorFlowBackend:
         suffix = self._split(self._boundary).suffix
         assert suffix is not None
         with tf.device(self._device):
-            before = self._optimizer if phase.start == "best" else None
-            self._optimizer = PhaseOptimizer(phase.optimizer, stages, before)
-            self._mean = None if ema is None else RunningMean([*variables, *statistics(self._model)], ema)
+            self._optimizer = PhaseOptimizer(phase.optimizer, stages, memory)
+            self._mean = None
+            if ema is not None:
+                self._mean = RunningMean({states.name_of(each): each for each in (*variables, *statistics(self._model))}, ema)
             self._step = Step(
-                suffix, self._given_as_float32, variables, Objective(loss), self._optimizer, self._mean, accumulate > 1,
+                suffix, self._given_as_float32, variables, Objective(loss), self._optimizer, self._mean, self._per_step > 1,
                 self._compiled_for_training,
             )  # fmt: skip
         self._step.prepare(mixed=bool(self._recipe.augment.mixup or self._recipe.augment.cutmix))
@@ -136,41 +182,46 @@ class TensorFlowBackend:
             "engine": f"{engine_for(self._device)} on {self.device}",
         }
 
+    @_determined
     def encode(self, batches: Iterable[Batch | Encoded], boundary: str) -> Iterator[Encoded]:
-        for tensors, labels, mix in self._activations(batches, boundary):
-            yield Encoded(tuple(to_array(tensor) for tensor in tensors), labels, boundary, mix)
+        yield from with_enough_memory(lambda some: self._encoded(some, boundary), batches, joined)
 
-    def train_epoch(self, batches: Iterable[Batch | Encoded], rates: Rates, on_step: Callable[[int], None]) -> EpochResult:
+    @_determined
+    @_telling
+    def train_epoch(
+        self, batches: Iterable[Batch | Encoded], rates: Rates, on_step: Callable[[int], None], done: int = 0
+    ) -> EpochResult:
         if self._optimizer is None or self._step is None:
             raise RuntimeError("start_phase comes before train_epoch")
-        # Sums stay on the device: reading them at every step would make a GPU wait.
-        sums = tf.zeros(3, tf.float64)
-        largest = tf.zeros(())
-        pictures = 0
         with tf.device(self._device):
-            activations = self._activations(batches, self._boundary)
+            activations = self._activations(in_parts(batches, self._per_batch), self._boundary)
+            if not done:
+                self._sums = states.EpochSums.none()
             given = ((tensors, Targets.of(labels, mix)) for tensors, labels, mix in activations)
-            for number, step in enumerate(in_steps(given, self._accumulate)):
+            for number, step in enumerate(in_steps(given, self._per_step), start=done):
                 self._optimizer.set_rates(rates(number))
-                step_sums, norm, shown = self._step(step)
-                sums += step_sums
-                largest = tf.maximum(largest, norm)  # NaN stays NaN
-                pictures += shown
+                values, norm, shown = self._step(step)
+                self._sums.add(values, norm, shown)
                 on_step(shown)
-        objective, loss, right = (sums / max(pictures, 1)).numpy().tolist()
-        return EpochResult(objective, loss, right, pictures, float(largest))
+        sums = self._sums
+        objective, loss, right = (sums.values / max(sums.pictures, 1)).numpy().tolist()
+        return EpochResult(objective, loss, right, sums.pictures, float(sums.largest))
 
     def averaged(self) -> AbstractContextManager[None]:
         return nullcontext() if self._mean is None else self._mean.shown()
 
+    @_determined
     def predict(self, batches: Iterable[Batch | Encoded]) -> NDArray[np.float32]:
-        outputs = [np.empty((0, len(self._classes)), np.float32)]
+        nothing = np.empty((0, len(self._classes)), np.float32)
         with tf.device(self._device):
-            for boundary, group in groupby(batches, boundary_of):
-                boundary = boundary or self._boundary
-                tail = self._tail(boundary)
-                outputs += [tail(*tensors).numpy() for tensors, *_ in self._activations(group, boundary)]
-        return np.concatenate(outputs)
+            return np.concatenate([nothing, *with_enough_memory(self._predicted, batches, np.concatenate)])
+
+    def footprint(self, boundary: str) -> Footprint | None:
+        if self._device != "/CPU:0":
+            return None
+        layers = layers_at(self._model, self._network.split(boundary)[1], self._network)
+        trained = [variable for layer in layers for variable in layer.weights]
+        return footprint(self._model, trained, self._split(boundary), self._precision)
 
     def arrivals(self, batches: Iterable[NDArray[np.float32]], first_only: bool) -> list[Arrival]:
         with tf.device(self._device):
@@ -185,11 +236,10 @@ class TensorFlowBackend:
             return grad_cam(self._model, map(on_device, batches))
 
     def snapshot(self) -> Snapshot:
-        return {_name(variable): variable.numpy().copy() for variable in self._model.weights}
+        return states.snapshot(self._model)
 
     def restore(self, snapshot: Snapshot) -> None:
-        for variable in self._model.weights:
-            variable.assign(snapshot[_name(variable)])
+        states.load(self._model, snapshot)
 
     def save_model(self, folder: Path) -> None:
         manifest: dict[str, Any] = {
@@ -199,6 +249,18 @@ class TensorFlowBackend:
         }
         compute_in(self._model, "float32")  # what was traced stays as it is
         save_model(self._model, manifest, folder)
+
+    @_telling
+    def _encoded(self, batches: Iterable[Batch | Encoded], boundary: str) -> Iterator[Encoded]:
+        for tensors, labels, mix in self._activations(batches, boundary):
+            yield Encoded(tuple(to_array(tensor) for tensor in tensors), labels, boundary, mix)
+
+    @_telling
+    def _predicted(self, batches: Iterable[Batch | Encoded]) -> Iterator[NDArray[np.float32]]:
+        for boundary, group in groupby(batches, boundary_of):
+            boundary = boundary or self._boundary
+            tail = self._tail(boundary)
+            yield from (tail(*tensors).numpy() for tensors, *_ in self._activations(group, boundary))
 
     def _tail(self, boundary: str) -> Callable[..., tf.Tensor]:
         """Log-probabilities as the weights are now, from activations, or from pictures where nothing is frozen."""
@@ -291,8 +353,3 @@ class TensorFlowBackend:
                 digest.update(f"{tuple(weight.shape)} {weight.dtype}".encode())
                 digest.update(weight.numpy().tobytes())
         return digest.hexdigest()
-
-
-def _name(variable: Any) -> str:
-    """`blocks.0.conv_pw.kernel`: the layer's name and the variable's."""
-    return str(variable.path.replace("/", "."))

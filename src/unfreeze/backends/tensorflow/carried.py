@@ -24,6 +24,7 @@ from unfreeze.errors import FrameworkError, ModelError, RunError, StorageError
 from unfreeze.exchange import apart, graph
 from unfreeze.exchange.description import Description
 from unfreeze.files import make_folder, write_text
+from unfreeze.reading import read_text
 from unfreeze.recipe.recipe import Recipe
 
 # Part of each kept file's name: raise it when the same recipe gives another model.
@@ -102,7 +103,7 @@ def _keep(base: Any, description: Description, kept: Path) -> None:
 def _read_kept(kept: Path) -> Opened | None:
     """The kept model; None where there is none or it is damaged."""
     try:
-        description = Description.model_validate_json(_description_file(kept).read_text(encoding="utf-8"))
+        description = Description.model_validate_json(read_text(_description_file(kept)))
         return _opened(read_keras(kept), description)
     except (OSError, ValueError, ValidationError, RunError):
         return None

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import keras
 
 from unfreeze.errors import RunError, StorageError, first_line
+from unfreeze.reading import check_readable
 
 # Where a class of a file may come from: Keras itself.
 _MODULES = ("keras", "keras.layers", "keras.initializers", "keras.regularizers", "keras.constraints")
@@ -24,6 +26,10 @@ _REFUSED_CLASSES = (
 )  # fmt: skip
 # That of a network with a thousand layers has about two million bytes.
 _LARGEST_CONFIG = 64 * 2**20
+# What Keras writes, and stores without compressing it. Anything else would be unpacked, or be larger than it looks.
+_MEMBERS = ("metadata.json", "config.json", "model.weights.h5")
+# A damaged zip fails in many ways: an unknown compression, a password, a broken stream, a name that isn't UTF-8.
+_NOT_KERAS = (OSError, ValueError, KeyError, zipfile.BadZipFile, RuntimeError, zlib.error, EOFError)
 _REFUSED_KEYS = ("safe_mode", "enable_unsafe_deserialization")
 
 
@@ -60,11 +66,17 @@ def write_keras(model: keras.Model, path: Path) -> None:
 def _refuse_foreign(path: Path) -> None:
     """Before Keras sees the file, because it imports the modules that a file names."""
     try:
+        check_readable(path, within=path.parent)
         with zipfile.ZipFile(path) as file:
+            for member in file.infolist():
+                if member.filename not in _MEMBERS:
+                    raise ValueError(f"it holds {member.filename[:100]!r}, and a model's is only {', '.join(_MEMBERS)}")
+                if member.file_size > path.stat().st_size + _LARGEST_CONFIG:
+                    raise ValueError(f"{member.filename} unpacks to {member.file_size:,} bytes")
             if file.getinfo("config.json").file_size > _LARGEST_CONFIG:
                 raise ValueError(f"its config.json is larger than {_LARGEST_CONFIG:,} bytes")
             config = json.loads(file.read("config.json"))
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile, RecursionError) as error:
+    except _NOT_KERAS as error:
         raise RunError(f"{path}: isn't a .keras file ({first_line(error)}). Make it again, or give another file.") from None
     for found in _foreign(config):
         raise RunError(

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import keras
 import tensorflow as tf
+from tensorflow.python.framework import config  # tf.config can only switch determinism on
 
 from unfreeze.backends.tensorflow.head import in_head
-from unfreeze.errors import RecipeError
+from unfreeze.errors import RecipeError, first_line
 from unfreeze.recipe.plan import Precision
 
 # NVIDIA's Ampere.
@@ -50,6 +53,27 @@ def compute_in(model: keras.Model, precision: Precision) -> None:
     """
     for layer in model.layers:
         layer.dtype_policy = "mixed_bfloat16" if precision == "bfloat16" and not in_head(layer) else "float32"
+
+
+@contextlib.contextmanager
+def deterministic(asked: bool) -> Iterator[None]:
+    """Takes TensorFlow's deterministic operations where they are asked for; afterwards all is as it was.
+
+    Raises:
+        RecipeError: an operation has no deterministic form on this device.
+    """
+    if not asked or config.is_op_determinism_enabled():
+        yield
+        return
+    config.enable_op_determinism()
+    try:
+        yield
+    except tf.errors.UnimplementedError as error:
+        if "determinis" not in str(error):
+            raise
+        raise RecipeError(f"deterministic: {first_line(error)}. Give deterministic: false, or device: cpu") from None
+    finally:
+        config.disable_op_determinism()
 
 
 def _gpu() -> dict[str, Any]:

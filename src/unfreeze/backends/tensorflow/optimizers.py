@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import keras
@@ -19,6 +20,21 @@ Stages = Mapping[str, Sequence[Any]]
 
 # Adam's epsilon as in the paper and in PyTorch; Keras's default is 1e-7.
 _EPSILON = 1e-8
+# Keras's count of an optimiser's steps, among what it remembers of a variable.
+_STEPS = "steps"
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What an optimiser goes on with; variables are named by their paths.
+
+    Attributes:
+        slots: moments by their names in Keras's optimiser, and counts of steps, of the variables that have any.
+        origins: what L2-SP pulls variables towards.
+    """
+
+    slots: Mapping[str, Mapping[str, NDArray[Any]]] = field(default_factory=dict)
+    origins: Mapping[str, tf.Variable] = field(default_factory=dict)
 
 
 class SGD(keras.optimizers.SGD):  # type: ignore[misc]
@@ -39,8 +55,7 @@ class SGD(keras.optimizers.SGD):  # type: ignore[misc]
 class PhaseOptimizer:
     """An optimiser over the variables of some stages, each stage with a learning rate of its own.
 
-    Where the phase before had an optimiser of the same kind, variables that it trained keep their moments and their count of
-    steps, and only those that join start afresh, and those whose moments aren't finite: the loss wasn't either. Keras counts
+    Variables of which it is given a memory keep their moments and their count of steps; the others start afresh. Keras counts
     steps per optimiser, so variables that joined together have one of their own in each stage: with the count of the others the
     newcomers' first Adam steps would be three times too large.
 
@@ -49,23 +64,45 @@ class PhaseOptimizer:
     kernels of the base are pulled towards what they were when a phase with L2-SP first had them.
     """
 
-    def __init__(self, settings: PlannedOptimizer, stages: Stages, before: PhaseOptimizer | None = None) -> None:
+    def __init__(self, settings: PlannedOptimizer, stages: Stages, memory: Memory | None = None) -> None:
+        memory = memory or Memory()
         self._settings = settings
         self._variables = [variable for members in stages.values() for variable in members]
         self._pulled = {name: _matrices(members) for name, members in stages.items() if _is_pulled(name, settings)}
-        self._origins: dict[str, tf.Variable] = dict(before._origins) if before is not None else {}
+        self._origins: dict[str, tf.Variable] = dict(memory.origins)
         for weight in (weight for weights in self._pulled.values() for weight in weights):
             if weight.path not in self._origins:
                 self._origins[weight.path] = tf.Variable(weight.value, trainable=False)
-        goes_on = before is not None and before._settings.name == settings.name
-        slots, steps = before._memory() if before is not None and goes_on else ({}, {})
         cohorts: dict[tuple[str, int], list[Any]] = defaultdict(list)
         for stage, members in stages.items():
             for variable in members:
-                cohorts[stage, steps.get(variable.path, 0)].append(variable)
+                cohorts[stage, int(memory.slots.get(variable.path, {}).get(_STEPS, 0))].append(variable)
         self._cohorts = [
-            _Cohort(stage, members, _new(settings, stage, members, count, slots)) for (stage, count), members in cohorts.items()
+            _Cohort(stage, members, _new(settings, stage, members, count)) for (stage, count), members in cohorts.items()
         ]
+        for cohort in self._cohorts:
+            for path, slots in _slots(cohort).items():
+                for name, slot in slots.items():
+                    if path in memory.slots:
+                        slot.assign(memory.slots[path][name])
+
+    def memory(self) -> Memory:
+        """All that it remembers now; it shares the origins."""
+        slots: dict[str, dict[str, NDArray[Any]]] = {}
+        for cohort in self._cohorts:
+            steps = np.array(cohort.optimizer.iterations.numpy(), np.int64)
+            for path, of_one in _slots(cohort).items():
+                slots[path] = {name: slot.numpy().copy() for name, slot in of_one.items()} | {_STEPS: steps}
+        return Memory(slots, self._origins)
+
+    def memory_for(self, settings: PlannedOptimizer) -> Memory:
+        """What the next phase's optimiser goes on with: moments for one of the same kind, where they are finite.
+
+        Where they aren't the loss wasn't either.
+        """
+        memory = self.memory()
+        finite = {each: slots for each, slots in memory.slots.items() if _is_finite(slots)}
+        return Memory(finite if settings.name == self._settings.name else {}, memory.origins)
 
     def set_rates(self, rates: Mapping[str, float]) -> None:
         """The learning rates of the next step, by stage."""
@@ -107,13 +144,6 @@ class PhaseOptimizer:
         l2 = self._settings.l2
         return gradient + l2 * variable.value if l2 and len(variable.shape) > 1 else gradient
 
-    def _memory(self) -> tuple[dict[str, NDArray[np.float32]], dict[str, int]]:
-        """Slots by name, and the count of steps by the path of the variable; of variables whose moments are finite."""
-        cohorts = [cohort for cohort in self._cohorts if _is_finite(cohort)]
-        slots = {_slot_name(slot): slot.numpy() for cohort in cohorts for slot in _slots(cohort.optimizer)}
-        steps = {variable.path: int(cohort.optimizer.iterations.numpy()) for cohort in cohorts for variable in cohort.variables}
-        return slots, steps
-
 
 class _Cohort(NamedTuple):
     """Variables of one stage that joined together, and the optimiser of Keras over them."""
@@ -123,13 +153,22 @@ class _Cohort(NamedTuple):
     optimizer: Any
 
 
-def _is_finite(cohort: _Cohort) -> bool:
-    return all(bool(np.isfinite(slot.numpy()).all()) for slot in _slots(cohort.optimizer))
+def _slots(cohort: _Cohort) -> dict[str, dict[str, Any]]:
+    """What its optimiser remembers, by the path of the variable and its own name: `momentum`, `velocity`."""
+    made = cohort.optimizer.variables[2:]  # the first two are the count of steps and the rate
+    each = len(made) // len(cohort.variables)
+    found = {}
+    for place, variable in enumerate(cohort.variables):
+        # A slot's whole name is its variable's, with `_` for `/`, and its own.
+        found[variable.path] = {slot.name.rpartition("_")[2]: slot for slot in made[place * each : (place + 1) * each]}
+    return found
 
 
-def _new(
-    settings: PlannedOptimizer, stage: str, variables: list[Any], steps: int, slots: dict[str, NDArray[np.float32]]
-) -> Any:
+def _is_finite(slots: Mapping[str, NDArray[Any]]) -> bool:
+    return all(bool(np.isfinite(slot).all()) for slot in slots.values())
+
+
+def _new(settings: PlannedOptimizer, stage: str, variables: list[Any], steps: int) -> Any:
     optimizer = _plain(settings)
     if settings.name == "adamw":
         decayed = [] if _is_pulled(stage, settings) else _matrices(variables)
@@ -137,9 +176,6 @@ def _new(
         optimizer.exclude_from_weight_decay(var_list=others)
     optimizer.build(variables)
     optimizer.iterations.assign(steps)
-    for slot in _slots(optimizer):
-        if _slot_name(slot) in slots:
-            slot.assign(slots[_slot_name(slot)])
     return optimizer
 
 
@@ -150,16 +186,6 @@ def _plain(settings: PlannedOptimizer) -> Any:
     if settings.name == "adam":
         return keras.optimizers.Adam(epsilon=_EPSILON)
     return SGD(momentum=float(settings.momentum))
-
-
-def _slots(optimizer: Any) -> list[Any]:
-    # The first two are the count of steps and the rate.
-    return list(optimizer.variables[2:])
-
-
-def _slot_name(slot: Any) -> str:
-    """Without the optimiser's own name, which differs from instance to instance."""
-    return str(slot.path.partition("/")[2])
 
 
 def _matrices(variables: Sequence[Any]) -> list[Any]:

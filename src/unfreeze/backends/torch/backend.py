@@ -18,6 +18,7 @@ import torchvision
 from numpy.typing import NDArray
 from torch import Tensor, fx
 
+from unfreeze.backends.torch import state as states
 from unfreeze.backends.torch.averaging import RunningMean
 from unfreeze.backends.torch.freezing import (
     Parts,
@@ -33,9 +34,10 @@ from unfreeze.backends.torch.gradcam import grad_cam
 from unfreeze.backends.torch.head import FineTuned
 from unfreeze.backends.torch.inputs import arrivals
 from unfreeze.backends.torch.losses import Objective, Targets
-from unfreeze.backends.torch.machine import autocast, choose_device, choose_precision, name_device
+from unfreeze.backends.torch.machine import autocast, choose_device, choose_precision, deterministic, name_device
+from unfreeze.backends.torch.memory import footprint, out_of_memory_told
 from unfreeze.backends.torch.networks import make_model
-from unfreeze.backends.torch.optimizers import PhaseOptimizer
+from unfreeze.backends.torch.optimizers import Memory, PhaseOptimizer
 from unfreeze.backends.torch.precision import train_depthwise_in_float32
 from unfreeze.backends.torch.prefix import Prefix, Tensors, engine_for, normalised, to_array, to_device
 from unfreeze.backends.torch.step import Step
@@ -47,8 +49,15 @@ from unfreeze.recipe.plan import Phase, Precision
 from unfreeze.recipe.recipe import Recipe
 from unfreeze.training.allocator import keep_freed_memory
 from unfreeze.training.arrivals import Arrival
-from unfreeze.training.backend import Encoded, EpochResult, LossSettings, Rates, Snapshot
-from unfreeze.training.encoding import boundary_of, encoded, in_steps
+from unfreeze.training.backend import Encoded, EpochResult, LossSettings, Rates, Snapshot, State
+from unfreeze.training.encoding import boundary_of, encoded, in_parts, in_steps, joined
+from unfreeze.training.footprint import Footprint
+from unfreeze.training.memory import with_enough_memory
+from unfreeze.training.within import within
+
+# Where its recipe asks for it, a backend computes in its framework's deterministic mode.
+_determined = within(lambda backend: deterministic(backend._recipe.deterministic))
+_telling = within(lambda _: out_of_memory_told())
 
 
 def open_network(recipe: Recipe, classes: tuple[str, ...]) -> TorchBackend:
@@ -94,7 +103,9 @@ class TorchBackend:
         self._optimizer: PhaseOptimizer | None = None
         self._step: Step | None = None
         self._mean: RunningMean | None = None
-        self._accumulate = 1
+        # In how many parts a batch is computed in training, and how many make a step.
+        self._per_batch, self._per_step = 1, 1
+        self._sums = states.EpochSums.none(self._device)
         self._freeze_statistics = True
         self._parts: dict[str, Parts] = {}
         self._prefixes: dict[tuple[str, str | None], tuple[str, Prefix]] = {}
@@ -121,20 +132,53 @@ class TorchBackend:
             "frozen part by": self._engines(),
         }
 
-    def start_phase(self, phase: Phase, loss: LossSettings, accumulate: int = 1, ema: float | None = None) -> None:
-        self._boundary, self._accumulate = phase.boundary, accumulate
+    @_determined
+    def start_phase(
+        self,
+        phase: Phase,
+        loss: LossSettings,
+        accumulate: int = 1,
+        ema: float | None = None,
+        *,
+        afresh: bool = False,
+        parts: int = 1,
+    ) -> None:
+        before = None if afresh else self._optimizer
+        memory = before.memory_for(phase.optimizer) if before is not None else None
+        self._begin(phase, loss, accumulate, ema, parts, memory)
+
+    @_determined
+    def resume_phase(
+        self, phase: Phase, loss: LossSettings, accumulate: int = 1, ema: float | None = None, *, state: State, parts: int = 1
+    ) -> None:
+        self.restore(states.model_in(state))
+        self._begin(phase, loss, accumulate, ema, parts, states.memory_in(state, self._model))
+        if self._mean is not None:
+            self._mean.go_on(states.mean_in(state, self._device))
+        self._sums = states.sums_in(state, self._device)
+        states.set_generators(state, self._device)
+
+    def state(self) -> State:
+        if self._optimizer is None:
+            raise RuntimeError("start_phase comes before state")
+        return states.take(self._model, self._optimizer, self._mean, self._sums, self._device)
+
+    def _begin(
+        self, phase: Phase, loss: LossSettings, accumulate: int, ema: float | None, parts: int, memory: Memory | None
+    ) -> None:
+        self._boundary, self._per_batch, self._per_step = phase.boundary, parts, accumulate * parts
         frozen, trainable = self._network.split(phase.boundary)
         freeze(self._model, frozen, trainable)
         self._freeze_statistics = phase.batchnorm == "frozen"
         stages = by_stage(self._model, self._network)
-        before = self._optimizer if phase.start == "best" else None
-        self._optimizer = PhaseOptimizer(phase.optimizer, stages, before)
+        self._optimizer = PhaseOptimizer(phase.optimizer, stages, memory)
         self._mean = None
         if ema is not None:
             moving = [] if self._freeze_statistics else statistics(self._model, trainable)
-            self._mean = RunningMean([*chain.from_iterable(stages.values()), *moving], ema)
+            names = {tensor: name for name, tensor in self._model.state_dict(keep_vars=True).items()}
+            self._mean = RunningMean({names[each]: each for each in (*chain.from_iterable(stages.values()), *moving)}, ema)
         objective, one_thread = Objective(loss, self._device), 1 if phase.boundary == HEAD else None
-        self._step = Step(self._logits, objective, self._optimizer, self._mean, accumulate > 1, one_thread)
+        self._step = Step(self._logits, objective, self._optimizer, self._mean, self._per_step > 1, one_thread)
 
     def finish(self) -> None:
         self._boundary, self._mean = HEAD, None
@@ -150,42 +194,49 @@ class TorchBackend:
             "engine": f"{engine_for(self._device)} on {self.device}",
         }
 
+    @_determined
     def encode(self, batches: Iterable[Batch | Encoded], boundary: str) -> Iterator[Encoded]:
-        for tensors, labels, mix in self._activations(batches, boundary):
-            yield Encoded(tuple(to_array(tensor) for tensor in tensors), labels, boundary, mix)
+        yield from with_enough_memory(lambda some: self._encoded(some, boundary), batches, joined)
 
-    def train_epoch(self, batches: Iterable[Batch | Encoded], rates: Rates, on_step: Callable[[int], None]) -> EpochResult:
+    @_determined
+    @_telling
+    def train_epoch(
+        self, batches: Iterable[Batch | Encoded], rates: Rates, on_step: Callable[[int], None], done: int = 0
+    ) -> EpochResult:
         if self._optimizer is None or self._step is None:
             raise RuntimeError("start_phase comes before train_epoch")
-        activations = self._activations(batches, self._boundary)
+        activations = self._activations(in_parts(batches, self._per_batch), self._boundary)
         set_training_mode(self._model, self._network.split(self._boundary)[0], self._freeze_statistics)
-        # Sums stay on the device: reading them at every step would make a GPU wait.
-        sums = torch.zeros(3, dtype=torch.float64, device=self._device)
-        largest = torch.zeros((), device=self._device)
-        pictures = 0
+        if not done:
+            self._sums = states.EpochSums.none(self._device)
         given = ((tensors, Targets.of(labels, mix, self._device)) for tensors, labels, mix in activations)
-        for number, step in enumerate(in_steps(given, self._accumulate)):
+        for number, step in enumerate(in_steps(given, self._per_step), start=done):
             self._optimizer.set_rates(rates(number))
-            step_sums, norm, shown = self._step(step)
-            sums += step_sums
-            largest = torch.maximum(largest, norm)  # NaN stays NaN
-            pictures += shown
+            values, norm, shown = self._step(step)
+            self._sums.add(values, norm, shown)
             on_step(shown)
-        objective, loss, right = (sums / max(pictures, 1)).tolist()
-        return EpochResult(objective, loss, right, pictures, largest.item())
+        sums = self._sums
+        objective, loss, right = (sums.values / max(sums.pictures, 1)).tolist()
+        return EpochResult(objective, loss, right, sums.pictures, sums.largest.item())
 
     def averaged(self) -> AbstractContextManager[None]:
         return nullcontext() if self._mean is None else self._mean.shown()
 
+    @_determined
     def predict(self, batches: Iterable[Batch | Encoded]) -> NDArray[np.float32]:
-        outputs = [np.empty((0, len(self._classes)), np.float32)]
         self._model.eval()
-        for boundary, group in groupby(batches, boundary_of):
-            boundary = boundary or self._boundary
-            for tensors, *_ in self._activations(group, boundary):
-                with torch.inference_mode(), autocast(self._device, self._precision):
-                    outputs.append(F.log_softmax(self._tail(tensors, boundary), dim=1).cpu().numpy())
-        return np.concatenate(outputs)
+        nothing = np.empty((0, len(self._classes)), np.float32)
+        return np.concatenate([nothing, *with_enough_memory(self._predicted, batches, np.concatenate)])
+
+    def footprint(self, boundary: str) -> Footprint | None:
+        if self._device.type != "cpu" or self._traced is None:
+            return None
+        trained = [
+            parameter
+            for layer in self._network.split(boundary)[1]
+            for parameter in module_at(self._model, layer).parameters(recurse=False)
+        ]
+        return footprint(self._model, trained, self._split(boundary), self._traced, self._precision)
 
     def arrivals(self, batches: Iterable[NDArray[np.float32]], first_only: bool) -> list[Arrival]:
         return arrivals(self._model, (to_device(values, self._device) for values in batches), first_only)
@@ -198,10 +249,10 @@ class TorchBackend:
         return grad_cam(self._model, map(on_device, batches))
 
     def snapshot(self) -> Snapshot:
-        return {name: tensor.detach().clone() for name, tensor in self._model.state_dict().items()}
+        return states.snapshot(self._model)
 
     def restore(self, snapshot: Snapshot) -> None:
-        self._model.load_state_dict(snapshot)
+        states.load(self._model, snapshot)
 
     def save_model(self, folder: Path) -> None:
         manifest: dict[str, Any] = {
@@ -210,6 +261,20 @@ class TorchBackend:
             "network": self._network.model_dump(mode="json"),
         }
         save_model(self._model, manifest, folder)
+
+    @_telling
+    def _encoded(self, batches: Iterable[Batch | Encoded], boundary: str) -> Iterator[Encoded]:
+        for tensors, labels, mix in self._activations(batches, boundary):
+            yield Encoded(tuple(to_array(tensor) for tensor in tensors), labels, boundary, mix)
+
+    @_telling
+    def _predicted(self, batches: Iterable[Batch | Encoded]) -> Iterator[NDArray[np.float32]]:
+        for boundary, group in groupby(batches, boundary_of):
+            boundary = boundary or self._boundary
+            for tensors, *_ in self._activations(group, boundary):
+                with torch.inference_mode(), autocast(self._device, self._precision):
+                    logs = F.log_softmax(self._tail(tensors, boundary), dim=1).cpu().numpy()
+                yield logs
 
     def _logits(self, tensors: Tensors) -> Tensor:
         """Those of a batch in training."""

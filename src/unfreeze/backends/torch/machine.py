@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 
 import torch
 
-from unfreeze.errors import RecipeError
+from unfreeze.errors import RecipeError, first_line
 from unfreeze.recipe.plan import Precision
 
 
@@ -38,6 +39,33 @@ def name_device(device: torch.device) -> str:
 def autocast(device: torch.device, precision: Precision) -> contextlib.AbstractContextManager[None]:
     """The context in which convolutions and dense layers compute in `precision`."""
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
+
+
+@contextlib.contextmanager
+def deterministic(asked: bool) -> Iterator[None]:
+    """Takes PyTorch's deterministic operations where they are asked for; afterwards all is as it was.
+
+    Raises:
+        RecipeError: an operation has no deterministic form on this device.
+    """
+    if not asked:
+        yield
+        return
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without which cuBLAS picks what is free
+    modes = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    benchmark, filled = torch.backends.cudnn.benchmark, torch.utils.deterministic.fill_uninitialized_memory
+    torch.use_deterministic_algorithms(True)
+    torch.backends.cudnn.benchmark = False  # which takes what is fastest at the time
+    torch.utils.deterministic.fill_uninitialized_memory = False  # nobody here reads such memory
+    try:
+        yield
+    except RuntimeError as error:
+        if "deterministic" not in str(error):
+            raise
+        raise RecipeError(f"deterministic: {first_line(error)} Give deterministic: false, or device: cpu") from None
+    finally:
+        torch.use_deterministic_algorithms(modes[0], warn_only=modes[1])
+        torch.backends.cudnn.benchmark, torch.utils.deterministic.fill_uninitialized_memory = benchmark, filled
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -16,11 +17,23 @@ from unfreeze.recipe.plan import PlannedOptimizer
 Stages = Mapping[str, Sequence[nn.Parameter]]
 
 
+@dataclass(frozen=True)
+class Memory:
+    """What an optimiser goes on with.
+
+    Attributes:
+        slots: moments and counts of steps, of the parameters that have any, by their names in PyTorch's optimiser.
+        origins: what L2-SP pulls parameters towards.
+    """
+
+    slots: Mapping[nn.Parameter, Mapping[str, Tensor]] = field(default_factory=dict)
+    origins: Mapping[nn.Parameter, Tensor] = field(default_factory=dict)
+
+
 class PhaseOptimizer:
     """An optimiser over the parameters of some stages, each stage with a learning rate of its own.
 
-    Where the phase before had an optimiser of the same kind, parameters that it trained keep their moments and their count of
-    steps, and only those that join start afresh, and those whose moments aren't finite: the loss wasn't either.
+    Parameters of which it is given a memory keep their moments and their count of steps; the others start afresh.
 
     Decay, of either kind, goes to weight matrices and kernels only: biases, norms and scales are vectors and are left alone
     (Goyal et al. 2017, section 5.3). PyTorch's `weight_decay` means `settings.weight_decay` in AdamW and `settings.l2` in Adam
@@ -28,17 +41,31 @@ class PhaseOptimizer:
     pulled towards what they were when a phase with L2-SP first had them.
     """
 
-    def __init__(self, settings: PlannedOptimizer, stages: Stages, before: PhaseOptimizer | None = None) -> None:
+    def __init__(self, settings: PlannedOptimizer, stages: Stages, memory: Memory | None = None) -> None:
+        memory = memory or Memory()
         self._settings = settings
         self._parameters = [parameter for members in stages.values() for parameter in members]
         self._pulled = {name: _matrices(members) for name, members in stages.items() if _is_pulled(name, settings)}
-        self._origins: dict[nn.Parameter, Tensor] = dict(before._origins) if before is not None else {}
+        self._origins: dict[nn.Parameter, Tensor] = dict(memory.origins)
         for weight in (weight for weights in self._pulled.values() for weight in weights):
             self._origins.setdefault(weight, weight.detach().clone())
         self._optimizer = _new(settings, stages)
-        if before is not None and type(self._optimizer) is type(before._optimizer):
-            memory = {each: slots for each, slots in before._optimizer.state.items() if _is_finite(slots)}
-            self._optimizer.state.update({each: memory[each] for each in self._parameters if each in memory})
+        slots = memory.slots
+        self._optimizer.state.update({each: dict(slots[each]) for each in self._parameters if each in slots})
+
+    def memory(self) -> Memory:
+        """All that it remembers now; it shares the tensors."""
+        state = self._optimizer.state
+        return Memory({each: _without_none(state[each]) for each in self._parameters if state.get(each)}, self._origins)
+
+    def memory_for(self, settings: PlannedOptimizer) -> Memory:
+        """What the next phase's optimiser goes on with: moments for one of the same kind, where they are finite.
+
+        Where they aren't the loss wasn't either.
+        """
+        memory = self.memory()
+        finite = {each: slots for each, slots in memory.slots.items() if _is_finite(slots)}
+        return Memory(finite if settings.name == self._settings.name else {}, memory.origins)
 
     def set_rates(self, rates: Mapping[str, float]) -> None:
         """The learning rates of the next step, by stage."""
@@ -92,8 +119,12 @@ def _new(settings: PlannedOptimizer, stages: Stages) -> Optimizer:
     return SGD(groups, lr=0.0, momentum=settings.momentum)
 
 
-def _is_finite(slots: Mapping[str, Any]) -> bool:
-    return all(bool(slot.isfinite().all()) for slot in slots.values() if slot is not None)
+def _is_finite(slots: Mapping[str, Tensor]) -> bool:
+    return all(bool(slot.isfinite().all()) for slot in slots.values())
+
+
+def _without_none(slots: Mapping[str, Tensor | None]) -> dict[str, Tensor]:
+    return {name: slot for name, slot in slots.items() if slot is not None}
 
 
 def _groups(stage: str, parameters: Sequence[nn.Parameter], settings: PlannedOptimizer) -> list[dict[str, Any]]:

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from unfreeze.backends.torch.head import FineTuned, NewHead, feature_count
 from unfreeze.backends.torch.networks import create_base, known_architecture
-from unfreeze.errors import RunError
+from unfreeze.errors import RunError, first_line
 from unfreeze.files import make_folder, write_bytes
+from unfreeze.reading import check_readable
 from unfreeze.recipe.network import Network
 from unfreeze.recipe.recipe import Recipe
 from unfreeze.training.manifest import MANIFEST, parse_manifest, read_manifest, write_manifest
@@ -38,9 +39,12 @@ def read_model(folder: Path) -> tuple[FineTuned, Network, tuple[str, ...], Recip
     network, classes, recipe = parse_manifest(read_manifest(folder), folder)
     model = _empty_model(network, classes, recipe, folder)
     try:
+        check_readable(folder / WEIGHTS, within=folder)
         model.load_state_dict(safetensors.torch.load_file(folder / WEIGHTS))
-    except (OSError, RuntimeError, safetensors.SafetensorError) as error:
-        raise RunError(f"{folder / WEIGHTS}: can't be loaded into {network.architecture} ({error})") from None
+    except (OSError, ValueError, RuntimeError, safetensors.SafetensorError) as error:
+        raise RunError(
+            f"{folder / WEIGHTS}: can't be loaded into {network.architecture} ({first_line(error)}): the run is damaged"
+        ) from None
     return model, network, classes, recipe
 
 

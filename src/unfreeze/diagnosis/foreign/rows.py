@@ -5,12 +5,12 @@ from __future__ import annotations
 import codecs
 import csv
 import io
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from unfreeze.errors import RunError
+from unfreeze.reading import check_readable, parse_json
 
 # Column -> cell as written; a cell that isn't there has no entry.
 Row = dict[str, str]
@@ -73,6 +73,7 @@ def _text(path: Path) -> tuple[str, list[str]]:
         instead = f"Give the file: {path / inside[0]}" if inside else f"Give a run folder or a file. {WOULD_DO}"
         raise RunError(f"{path} is a folder, and no run of unfreeze. {instead}")
     try:
+        check_readable(path)
         content = path.read_bytes()
     except FileNotFoundError:
         raise RunError(f"{path}: there is no such file or run folder") from None
@@ -113,10 +114,10 @@ def _from_csv(path: Path, text: str) -> tuple[list[Row], list[str]]:
 def _from_json(path: Path, text: str) -> tuple[list[Row], list[str]]:
     """A list of records, `log_history` of a trainer's state, lists by column as in Keras' `History.history`, or JSON lines."""
     try:
-        values = json.loads(text)
+        values = parse_json(text)
     except ValueError as error:
         try:
-            values = [json.loads(line) for line in text.splitlines() if line.strip()]
+            values = [parse_json(line) for line in text.splitlines() if line.strip()]
         except ValueError:
             raise RunError(f"{path}: can't be read as JSON ({error}). {WOULD_DO}") from None
     if isinstance(values, dict) and isinstance(values.get("log_history"), list):
