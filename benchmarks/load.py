@@ -29,7 +29,7 @@ from PIL import Image, ImageDraw
 
 SIDE_PX, CLASSES, COLOURS_ACROSS, BOXES = 96, 10, 6, 8
 EPOCHS = 10, 100
-CACHE_LIMIT_MB, LOOK_EVERY_S = 40, 0.05
+CACHE_LIMIT_MB, LOOK_EVERY_S = 12, 0.05
 HEAD = ("--strategy", "feature-extraction", "--head-epochs", "1")
 
 

@@ -20,7 +20,8 @@ def test_a_text_is_read_as_it_is(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "reason"),
     [
-        (lambda path: path.mkdir(), "not a file"), (os.mkfifo, "not a file"), (lambda path: path.symlink_to("/dev/zero"), "not a file"),
+        (lambda path: path.mkdir(), "not a file"), (os.mkfifo, "not a file"),
+        (lambda path: path.symlink_to("/dev/zero"), "not a file"),
         (lambda path: path.symlink_to(path), "symbolic links"), (lambda path: None, "No such file"),
     ],
 )  # fmt: skip
@@ -80,8 +81,12 @@ def test_an_alias_as_people_use_it() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["!!python/object/apply:os.system ['true']", "!!int x", "!!float {}", "!!bool maybe", "2024-02-30", "a: [", "a\x00b", "{[1]: 2}"]
+    "text",
+    [
+        "!!python/object/apply:os.system ['true']", "!!int x", "!!float {}", "!!bool maybe", "2024-02-30", "a: [", "a\x00b",
+        "{[1]: 2}",
+    ],
 )  # fmt: skip
 def test_yaml_that_is_none(text: str) -> None:
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"."):
         parse_yaml(text)

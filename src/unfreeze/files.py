@@ -82,6 +82,12 @@ def settle(folder: Path) -> None:
         _sync_folder(Path(place))
 
 
+def is_leftover(path: Path) -> bool:
+    """Whether its name is a temporary one of a process that no longer runs, on this machine."""
+    owner = re.search(r"\.(\d{1,9})\.tmp(\.\w+)?$", path.name)
+    return owner is not None and not psutil.pid_exists(int(owner[1]))
+
+
 def remove_leftovers(folder: Path) -> list[Path]:
     """Removes temporary files of processes that no longer run from a folder and those below it.
 
@@ -93,8 +99,7 @@ def remove_leftovers(folder: Path) -> list[Path]:
     removed = []
     for place, _, names in os.walk(folder):
         for path in (Path(place, name) for name in names):
-            owner = re.search(r"\.(\d{1,9})\.tmp(\.\w+)?$", path.name)
-            if owner and not psutil.pid_exists(int(owner[1])):
+            if is_leftover(path):
                 with contextlib.suppress(OSError):
                     path.unlink()
                     removed.append(path)

@@ -29,6 +29,10 @@ KINDS: dict[str, dict[str, Any]] = {
 }
 
 
+# `make soak` takes every step.
+_EVERY = 4
+
+
 class _Stopped(BaseException):
     """As if the process were gone: nothing catches it."""
 
@@ -86,12 +90,12 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_stopped_after_any_step_it_ends_the_same(kind: str, pictures: Path, tmp_path: Path, numpy_framework: str) -> None:
+def test_stopped_after_a_step_it_ends_the_same(kind: str, pictures: Path, tmp_path: Path, numpy_framework: str) -> None:
     recipe, counter = asked(numpy_framework, **KINDS[kind]), _Counts()
     api.train(pictures, out=tmp_path / "alone", watcher=counter, **recipe)
     alone = facts(tmp_path / "alone")
     assert not (tmp_path / "alone" / "checkpoints").exists()
-    for step in range(1, counter.steps + 1):
+    for step in range(1, counter.steps + 1, _EVERY):
         run = tmp_path / f"stopped-{step}"
         with pytest.raises(_Stopped):
             api.train(pictures, out=run, watcher=_StopsAt(step), **recipe)
@@ -125,7 +129,7 @@ def test_of_a_damaged_checkpoint_the_one_before_is_used(
     damage: bytes | None, pictures: Path, tmp_path: Path, numpy_framework: str
 ) -> None:
     recipe = stopped(pictures, tmp_path / "run", numpy_framework)
-    before, newest = sorted((tmp_path / "run" / "checkpoints").iterdir())
+    _, newest = sorted((tmp_path / "run" / "checkpoints").iterdir())
     content = newest.read_bytes()
     newest.write_bytes(content[:-9] + b"!" + content[-8:] if damage is None else damage)
     notes = _Notes()
@@ -134,7 +138,6 @@ def test_of_a_damaged_checkpoint_the_one_before_is_used(
     assert f"{newest} is damaged" in said
     api.train(pictures, out=tmp_path / "alone", **recipe)
     assert facts(tmp_path / "run") == facts(tmp_path / "alone")
-    del before
 
 
 def test_where_all_are_damaged_it_starts_from_the_beginning(pictures: Path, tmp_path: Path, numpy_framework: str) -> None:
@@ -195,7 +198,15 @@ def test_what_is_no_run_or_has_no_checkpoint_is_refused(pictures: Path, tmp_path
         api.resume(tmp_path / "run")
 
 
-def test_one_edited_by_hand_is_refused(pictures: Path, tmp_path: Path, numpy_framework: str) -> None:
+def test_a_run_that_would_be_written_to_elsewhere_is_refused(pictures: Path, tmp_path: Path, numpy_framework: str) -> None:
+    stopped(pictures, tmp_path / "run", numpy_framework)
+    (tmp_path / "run" / "checkpoints").rename(tmp_path / "elsewhere")
+    (tmp_path / "run" / "checkpoints").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(RunError, match="checkpoints: is a link"):
+        api.resume(tmp_path / "run")
+
+
+def test_one_of_other_weights_is_refused(pictures: Path, tmp_path: Path, numpy_framework: str) -> None:
     stopped(pictures, tmp_path / "run", numpy_framework)
     opened = checkpoint.Checkpoints(tmp_path / "run", {})
     with pytest.raises(RunError, match="other pretrained weights"):

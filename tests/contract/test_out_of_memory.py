@@ -87,3 +87,13 @@ def test_memory_that_runs_out_while_reading_isnt_mended_by_parts(opened: Any) ->
     for backend in opened.values():
         with pytest.raises(OutOfMemory, match="9 GiB"):
             backend.predict(reading())
+
+
+def test_what_a_network_takes_is_told_for_each_boundary(opened: Any) -> None:
+    of_frameworks = [[backend.footprint(name) for name in ("stem", "stage2", "head")] for backend in opened.values()]
+    for whole, upper, head in of_frameworks:
+        assert whole.weights >= whole.trained > upper.trained > head.trained > 0
+        assert whole.picture > upper.picture > head.picture
+        assert whole.frozen_picture == 0 < upper.frozen_picture
+    assert of_frameworks[0][0].weights == pytest.approx(of_frameworks[1][0].weights, rel=0.01)
+    assert [one.trained for one in of_frameworks[0]] == pytest.approx([one.trained for one in of_frameworks[1]], rel=0.01)

@@ -566,3 +566,61 @@ def test_decoder_names_what_decides_pixels() -> None:
     assert re.fullmatch(
         r"pillow [\d.]+, simplejpeg [\d.]+, (cykooz-resizer [\d.]+|resized by pillow), unfreeze \d+", picture.DECODER
     )
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "LA", "P", "CMYK", "1", "I;16", "F", "YCbCr"])
+def test_strips_are_as_the_whole(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    image = NOISE.convert("L").convert("F").point(lambda value: value * 0.004) if mode == "F" else NOISE.convert("RGBA")
+    if mode == "I;16":
+        image = Image.fromarray(np.asarray(NOISE.convert("L"), np.uint16) * 200)
+    elif mode != "F":
+        image = image.convert("L" if mode == "LA" else "RGB" if mode not in ("RGBA", "LA") else mode).convert(mode)
+    content = encoded(image, "TIFF" if mode in ("F", "CMYK", "YCbCr") else "PNG")
+    whole = decode(content, "x"), examine(content, "x")
+    monkeypatch.setattr(picture, "_STRIP_PIXELS", NOISE.width * 7)
+    assert decode(content, "x") == whole[0]
+    assert examine(content, "x") == whole[1]
+
+
+def test_a_side_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(picture, "MAXIMUM_SIDE_PX", 40)
+    decode(encoded(NOISE.resize((40, 3)), "PNG"), "x")
+    with pytest.raises(DataError, match=r"^x: 41 × 3 pixels, a side of more than 40$"):
+        decode(encoded(NOISE.resize((41, 3)), "PNG"), "x")
+
+
+def test_passes_over_a_jpeg_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    content = encoded(NOISE, "JPEG", progressive=True)
+    passes = content.count(b"\xff\xda")
+    assert passes > 5
+    # A film after the picture, and a preview in its header, may hold what looks like the beginning of a pass.
+    preview = b"\xff\xe5" + (2 + 400).to_bytes(2, "big") + b"\xff\xda" * 200
+    filled = content[:2] + preview + content[2:] + b"\xff\xda" * 500
+    monkeypatch.setattr(bounds, "MAXIMUM_PIXELS", NOISE.width * NOISE.height)
+    monkeypatch.setattr(picture, "_MOST_PASSES", passes)
+    decode(filled, "x")
+    monkeypatch.setattr(picture, "_MOST_PASSES", passes - 1)
+    expected = (
+        rf"^x: {NOISE.width} × {NOISE.height} pixels in {passes} passes, more than the limit of {passes - 1} for its size$"
+    )
+    with pytest.raises(DataError, match=expected):
+        decode(filled, "x")
+
+
+def test_pages_of_a_tiff_are_counted_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    content = encoded(NOISE, "TIFF", save_all=True, append_images=[NOISE.resize((5, 4)).convert("L")] * 5)
+    assert examine(content, "x").frames == 6
+    monkeypatch.setattr(picture, "_MOST_PAGES", 4)
+    found = examine(content, "x")
+    assert (found.frames, found.width, found.mode) == (4, NOISE.width, "RGB")
+    assert decode(content, "x") == NOISE.convert("RGB")
+
+
+def test_too_little_memory_is_not_taken_for_damage(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(picture, "_pixels", fail)
+    with pytest.raises(PictureError, match=r"^x: there is too little memory to decode it$") as caught:
+        decode(encoded(NOISE, "PNG"), "x")
+    assert caught.value.kind == "too-large"

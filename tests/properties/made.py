@@ -12,7 +12,7 @@ from unfreeze.recipe.plan import Phase
 from unfreeze.recipe.recipe import Recipe, Schedule
 from unfreeze.recipe.strategies import make_phases
 
-steady = settings(max_examples=60, deadline=None, derandomize=True)
+steady = settings(max_examples=30, deadline=None, derandomize=True)
 
 NETWORK = small_network()
 rates = some.floats(1e-6, 1.0)
@@ -20,7 +20,7 @@ rates = some.floats(1e-6, 1.0)
 
 def _schedule(epochs: int) -> some.SearchStrategy[dict[str, Any]]:
     """Of a phase of so many epochs; whatever a schedule has no use for is given as well."""
-    values = some.fixed_dictionaries(
+    return some.fixed_dictionaries(
         {
             "name": some.sampled_from(
                 ["constant", "step", "multi-step", "exponential", "cosine", "cosine-restarts", "one-cycle", "plateau"]
@@ -38,7 +38,6 @@ def _schedule(epochs: int) -> some.SearchStrategy[dict[str, Any]]:
             "end_divisor": some.floats(1, 1e5),
         }
     )
-    return values
 
 
 def _settings(most_epochs: int = 30) -> some.SearchStrategy[dict[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 from random import Random
 
@@ -63,7 +64,7 @@ def test_weights_are_1_on_the_mean_and_larger_for_rarer_classes(counts: dict[str
     assert math.isclose(sum(weights[label] * count for label, count in counts.items()), sum(counts.values()))
     by_count = sorted(counts, key=lambda label: counts[label])
     falling = [weights[label] for label in by_count]
-    assert all(rarer >= commoner * (1 - 1e-9) for rarer, commoner in zip(falling, falling[1:], strict=False))
+    assert all(rarer >= commoner * (1 - 1e-9) for rarer, commoner in pairwise(falling))
     assert all(math.isfinite(weight) and weight > 0 for weight in falling)
 
 

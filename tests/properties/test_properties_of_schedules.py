@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -93,7 +94,7 @@ def test_no_stage_is_faster_than_the_one_above_it_nor_than_the_phase(
     assert all(0 <= rate <= base * (1 + 1e-12) for rate in given_rates.values())
     if not phase.joining:
         upwards = [given_rates[stage] for stage in stages]
-        assert all(lower <= upper * (1 + 1e-12) for lower, upper in zip(upwards, upwards[1:], strict=False))
+        assert all(lower <= upper * (1 + 1e-12) for lower, upper in pairwise(upwards))
 
 
 @given(

@@ -322,7 +322,7 @@ def run_out_of_memory() -> None:
 
 def ended_well(ended: Ended, named: str) -> str:
     """What is wrong with a command that may have failed, and then must have named a file."""
-    return wrong_with(ended, Path(named))
+    return wrong_with(ended, [named])
 
 
 def must_succeed(ended: Ended) -> str:
@@ -330,7 +330,7 @@ def must_succeed(ended: Ended) -> str:
 
 
 def must_fail(ended: Ended, named: str) -> str:
-    return wrong_with(ended, Path(named)) or ("it succeeded" if not ended.status else "")
+    return wrong_with(ended, [named]) or ("it succeeded" if not ended.status else "")
 
 
 def goes_on(place: Place, out: Path, photos: Path | None = None, leftovers: bool = False) -> str:

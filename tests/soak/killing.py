@@ -1,9 +1,9 @@
-"""`unfreeze` in processes that kill themselves at a chosen moment, as a power cut does: the moments, and who starts such processes.
+"""`unfreeze` in processes that kill themselves at a chosen moment, and who starts such processes.
 
     python -m soak.killing FRAMEWORK
 
-loads a framework once, reads a `Job` from each line of its input, carries it out in a forked child, and answers with its status. A
-fork costs a few milliseconds; a new process would take seconds to load a framework.
+loads a framework once, reads a `Job` from each line of its input, carries it out in a forked child, and answers with its
+status. A fork costs a few milliseconds; a new process would take seconds to load a framework.
 """
 
 from __future__ import annotations
@@ -98,9 +98,10 @@ class Killing:
         here = Path(__file__).parents[1]
         known = {"UNFREEZE_CACHE": str(cache), "PYTHONPATH": str(here), "HF_HUB_OFFLINE": "1"}
         quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "UNFREEZE_ENGINE": "off"}
+        alone = dict.fromkeys(("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"), "1")
         command = [sys.executable, "-m", "soak.killing", framework]
         self._process = subprocess.Popen(
-            command, env=os.environ | known | quiet, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            command, env=alone | os.environ | known | quiet, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
 
     def __enter__(self) -> Self:

@@ -249,7 +249,7 @@ def unlike(run: Path, alone: Path) -> str:
 
 
 def _goes_on(place: Place, kind: str, folder: Path, moments: Sequence[Moment]) -> tuple[int, str]:
-    """Trains, and resumes until it ends, with a kill at each of the moments that comes: how many, and what is wrong, or nothing."""
+    """Trains, and resumes until it ends, with a kill at each moment that comes: how many, and what is wrong, or nothing."""
     run, printed, told, kills = folder / "run", folder / "printed.txt", [], 0
     for moment in [*moments, None]:
         is_there = (run / "plan.yaml").is_file()

@@ -19,10 +19,10 @@ Mutation = Callable[[bytes, Random], bytes]
 
 # What a value is replaced by.
 STRANGE: tuple[Any, ...] = (
-    None, True, 0, -1, 7, 1.5, -0.0, float("nan"), float("inf"), 1e308, 5e-324, 10**30, -(2**63) - 1, 10**4000, "", " ", "1e999",
-    "nul", "no", "2024-02-30", "../../../etc/passwd", "/etc/passwd", "/dev/zero", "a\x00b", "\udcff", "\u202eevil", "😀" * 300, "=1+1",
-    "<script>alert(1)</script>", "\x1b[31m", "[bold]", "x" * 100_000, [], {}, [None], [[]], {"a": {"a": None}}, [1, "a", None, 2.5],
-    {"": ""}, {"1": 1}, [[[[]]]], "{{ 1 }}",
+    None, True, 0, -1, 7, 1.5, -0.0, float("nan"), float("inf"), 1e308, 5e-324, 10**30, -(2**63) - 1, 10**4000,
+    "", " ", "1e999", "nul", "no", "2024-02-30", "../../../etc/passwd", "/etc/passwd", "/dev/zero", "a\x00b", "\udcff",
+    "\u202eevil", "😀" * 300, "=1+1", "<script>alert(1)</script>", "\x1b[31m", "[bold]", "x" * 100_000, "{{ 1 }}",
+    [], {}, [None], [[]], {"a": {"a": None}}, [1, "a", None, 2.5], {"": ""}, {"1": 1}, [[[[]]]],
 )  # fmt: skip
 _DEPTH, _TO_BE_NESTED = 1000, "to-be-nested"
 
@@ -125,14 +125,18 @@ def _billion_laughs() -> str:
     return "\n".join([*lines, "model: *a11", "head: *a11", "unfrozen: {rate: *a11}", "imbalance: {class_weights: *a11}"]) + "\n"
 
 
+_TAGS = (
+    b"!!python/object/apply:os.system ['touch hacked']", b"!!python/name:os.system ''", b"!!python/object:os.PathLike {}",
+    b"!!binary aGVsbG8=", b"!!set {a, b}", b"!!omap [a: 1]", b"!!timestamp 2001-12-14", b"!<tag:nowhere> 1", b"!!int x",
+    b"&a [*a]", b"!!float {}", b"? [1]\n: 2", b"<<: 3", b"<<: [{a: 1}]", b"0o7", b"1:60:60", b"{[1]: 2}", b"!!int 0b",
+    b"!!bool maybe", b"!!float .",
+)  # fmt: skip
+
+
 def _values_of_class(content: bytes, random: Random) -> bytes:
     """A tag that makes an unsafe loader run code."""
     lines = content.splitlines(keepends=True) or [b""]
-    tag = random.choice((
-        b"!!python/object/apply:os.system ['touch hacked']", b"!!python/name:os.system ''", b"!!python/object:os.PathLike {}",
-        b"!!binary aGVsbG8=", b"!!set {a, b}", b"!!omap [a: 1]", b"!!timestamp 2001-12-14", b"!<tag:nowhere> 1", b"!!int x", b"&a [*a]",
-        b"!!float {}", b"? [1]\n: 2", b"<<: 3", b"<<: [{a: 1}]", b"0o7", b"1:60:60", b"{[1]: 2}", b"!!int 0b", b"!!bool maybe", b"!!float .",
-    ))  # fmt: skip
+    tag = random.choice(_TAGS)
     place = random.randrange(len(lines))
     key, colon, _ = lines[place].partition(b":")
     lines[place] = key + colon + b" " + tag + b"\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import json
 import os
 import sys
@@ -18,6 +19,7 @@ from soak.odd_places import PLACES, PROMISED_GOOD
 from soak.picture_mutations import BOMBS, mutated
 from soak.rows import Row
 from support.folders import write_picture
+from unfreeze.data.layout import find_files
 
 # Some hundred files take seconds on a machine that does nothing else; what takes longer than this is a hang.
 PATIENCE_S = 300.0
@@ -156,6 +158,14 @@ def _commands(pictures: Path, run: Path, framework: str) -> Iterator[str]:
         ended = run_bounded(command, 300, None)
         if ended.status != 0 or "Traceback" in ended.err:
             yield f"unfreeze {arguments[0]}: {_in_words(ended)}"
+    with (run.parent / f"{framework}.csv").open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+        said = {Path(row["path"]): row for row in csv.DictReader(file)}
+    if {*said} != {*find_files([pictures])}:
+        yield "unfreeze predict: not one row for each file"
+    if silent := [path.name for path, row in said.items() if bool(row["predicted"]) == bool(row["error"])]:
+        yield f"unfreeze predict: neither or both of a class and a reason: {silent}"
+    if harmed := [path.name for path, row in said.items() if path.name.startswith("good") and not row["predicted"]]:
+        yield f"unfreeze predict: good and not named: {harmed}"
 
 
 def changed_in_training(folder: Path, count: int, seed: int) -> Row:

@@ -9,8 +9,8 @@ import pytest
 
 pytest.importorskip("resource", reason="limits of memory are Unix's")
 
-from soak.pictures import bombs, changed_in_training, command_line, in_process, odd_places  # noqa: E402
-from soak.rows import Row  # noqa: E402
+from soak.pictures import bombs, changed_in_training, command_line, in_process, odd_places
+from soak.rows import Row
 
 
 def assert_survived(rows: Iterator[Row]) -> None:

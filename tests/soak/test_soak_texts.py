@@ -20,7 +20,8 @@ def where() -> Iterator[Path]:
 @pytest.mark.parametrize(
     ("name", "targets", "count"),
     [
-        ("recipes", texts.RECIPES, 20), ("manifests", texts.MANIFESTS, 9), ("run folders", texts.RUNS, 28),
+        ("recipes", texts.RECIPES, 20), ("manifests", texts.MANIFESTS, 9), ("run folders", texts.RUNS, 24),
+        ("stopped runs", texts.STOPPED, 8),
         ("tune folders", texts.TUNINGS, 5), ("caches", texts.CACHES, 3),
     ],
 )  # fmt: skip
@@ -32,11 +33,11 @@ def test_every_damaged_text_is_survived(where: Path, name: str, targets: list[te
 
 def test_a_fault_that_is_lost_is_said(where: Path) -> None:
     """The soak itself: a command that takes no notice of what it should name."""
-    target = texts.Target("run/plan.yaml", (lambda place: ("report", place / "nowhere"),))
+    target = texts.Target("run/recipe.yaml", (lambda place: ("report", place / "nowhere"),))
     row = texts.damaged("lost", [target], where, 2, seed=0)
     assert (row.tried, row.survived) == (2, 0)
-    assert "seed 0, lost 0, run/plan.yaml" in row.lost[0]
-    assert "doesn't name plan.yaml" in row.lost[0]
+    assert "seed 0, lost 0, run/recipe.yaml" in row.lost[0]
+    assert "doesn't name recipe.yaml" in row.lost[0]
 
 
 @pytest.mark.parametrize("kind", [*BYTES, *VALUES])

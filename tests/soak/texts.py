@@ -7,10 +7,11 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from typing import Any
 from unittest.mock import patch
 
 from soak.commands import run, wrong_with
@@ -18,6 +19,8 @@ from soak.mutations import PLACES, misplace, mutate, put_back
 from soak.rows import Row
 from support.folders import class_folder, manifest
 from unfreeze import api
+from unfreeze.training.history import EpochRecord
+from unfreeze.training.watcher import Silent
 
 # What is typed after `unfreeze`, for a place as `_make` leaves it.
 Typed = Callable[[Path], Sequence[object]]
@@ -37,14 +40,16 @@ class Target:
     Attributes:
         framework: without which it isn't there.
         named: what else than the file an error may name.
-        anew: that it is a cache, of which a command takes no notice where it is damaged.
+        whole: a folder that the command changes, to be put back as it was.
+        same: predictions that a command makes as before, taking no notice of the damage; of others it may say so.
     """
 
     path: str
     commands: tuple[Typed, ...]
     framework: str = "numpy"
     named: str = ""
-    anew: bool = False
+    whole: str = ""
+    same: str = ""
 
 
 def _of_run(run: str) -> dict[str, Typed]:
@@ -66,31 +71,50 @@ _ALL = tuple(_RUN.values())
 _OF_MODEL = tuple(_RUN[name] for name in ("predict", "evaluate", "convert"))
 
 
-def _plan(place: Path) -> Sequence[object]:
-    return ("plan", place / "photos", *NUMPY, "--recipe", place / "recipe.yaml")
+def _plan_by(recipe: str) -> Typed:
+    return lambda place: ("plan", place / "photos", *NUMPY, "--recipe", place / recipe)
+
+
+_AS_TRAINED: dict[str, Any] = {"framework": "numpy", "model": "tiny", "unfrozen": {"epochs": 1}}
 
 
 def _train(place: Path) -> Sequence[object]:
     return ("train", place / "photos", *NUMPY, "--epochs", 1, "--out", place / "trained", "--quiet")
 
 
-RECIPES = [Target("recipe.yaml", (_plan,))]
+def _resume(place: Path) -> Sequence[object]:
+    return ("resume", place / "stopped", "--quiet")
+
+
+RECIPES = [Target("recipe.yaml", (_plan_by("recipe.yaml"),))]
 MANIFESTS = [Target("photos/manifest.csv", (
     lambda place: ("inspect", place / "photos/manifest.csv"),
     lambda place: ("plan", place / "photos/manifest.csv", *NUMPY),
     lambda place: ("evaluate", place / "run", place / "photos/manifest.csv"),
 ))]  # fmt: skip
-# Files of a finished run. `resume` and RUN/checkpoints/ join this list.
+# Files of a finished run.
 RUNS = [
+    Target("run/plan.yaml", _ALL, named="no run of unfreeze"),  # as which a folder without a plan is taken
     *(Target(f"run/{name}", _ALL) for name in (
-        "plan.yaml", "recipe.yaml", "data.json", "history.jsonl", "metrics.json", "predictions.csv", "findings.json",
+        "recipe.yaml", "data.json", "history.jsonl", "metrics.json", "predictions.csv", "findings.json",
     )),
     Target("run/history.csv", (lambda place: ("diagnose", place / "run/history.csv"),)),
     Target("run/gradcam.json", (_RUN["report"],)),
     Target("run/improvement.json", (_RUN["improve"],)),
-    Target("run/next-recipe.yaml", (lambda place: ("plan", place / "photos", *NUMPY, "--recipe", place / "run/next-recipe.yaml"),)),
-    Target("run/model/manifest.json", _OF_MODEL),
+    Target("run/next-recipe.yaml", (_plan_by("run/next-recipe.yaml"),)),
+    # model/manifest.json is read by each framework in its own way: see MODELS.
     Target("run/model/calibration.json", (*_OF_MODEL, _RUN["report"])),
+]  # fmt: skip
+
+
+# Files of a run that was stopped. Of a checkpoint the one before it is used, to the same end.
+STOPPED = [
+    *(Target(f"stopped/{name}", (_resume,), whole="stopped") for name in (
+        "plan.yaml", "recipe.yaml", "start.json", "data.json",
+    )),
+    *(Target(f"stopped/{name}", (_resume,), whole="stopped", same="stopped/predictions.csv") for name in (
+        "history.jsonl", "model/manifest.json", "checkpoints/00000002.checkpoint", "checkpoints/00000003.checkpoint",
+    )),
 ]  # fmt: skip
 
 
@@ -103,7 +127,7 @@ TUNINGS = [
     Target("tuned/tuning.json", (_tune,), named="holds trials of something else"),
     *(Target(f"tuned/{name}", (_tune,)) for name in ("study.jsonl", "trials/1/predictions.csv")),
     Target("tuned/trials/1/history.jsonl", (lambda place: ("diagnose", place / "tuned/trials/1/history.jsonl"),)),
-    Target("tuned/best.yaml", (lambda place: ("plan", place / "photos", *NUMPY, "--recipe", place / "tuned/best.yaml"),)),
+    Target("tuned/best.yaml", (_plan_by("tuned/best.yaml"),)),
 ]
 _CACHE_COMMANDS: tuple[Typed, ...] = (
     _train,
@@ -112,7 +136,7 @@ _CACHE_COMMANDS: tuple[Typed, ...] = (
     lambda place: ("inspect", place / "photos"),
 )
 CACHES = [
-    Target(f"cache/{pattern}", _CACHE_COMMANDS, anew=True)
+    Target(f"cache/{pattern}", _CACHE_COMMANDS, whole="cache", same="trained/predictions.csv")
     for pattern in (
         "scans.sqlite",
         "activations/*/store.json",
@@ -135,17 +159,21 @@ MODELS = {
 }
 
 
+# What is damaged, and its part of all; each of the frameworks' models has a twentieth on top.
+KINDS: dict[str, tuple[list[Target], float]] = {
+    "recipes": (RECIPES, 0.3),
+    "manifests": (MANIFESTS, 0.1),
+    "run folders": (RUNS, 0.4),
+    "stopped runs": (STOPPED, 0.1),
+    "tune folders": (TUNINGS, 0.06),
+    "caches": (CACHES, 0.04),
+}
+
+
 def soak(count: int, seed: int, frameworks: Sequence[str]) -> Iterator[Row]:
     """`count` damaged texts, most of them recipes and files of runs."""
-    kinds = {
-        "recipes": (RECIPES, 0.3),
-        "manifests": (MANIFESTS, 0.1),
-        "run folders": (RUNS, 0.5),
-        "tune folders": (TUNINGS, 0.05),
-        "caches": (CACHES, 0.05),
-    }
     with place() as where:
-        for name, (targets, part) in kinds.items():
+        for name, (targets, part) in KINDS.items():
             yield damaged(name, targets, where, max(len(targets), round(count * part)), seed)
         for framework in frameworks:
             _done("train", where / "photos", "--framework", framework, *_SMALL, "--out", where / framework, "--quiet")
@@ -177,28 +205,28 @@ def _try(target: Target, path: Path, place: Path, turn: int, random: Random) -> 
     try:
         ended = run(command)
         wrong = wrong_with(ended, (path.name, target.named or path.name))
-        if target.anew and not wrong:
-            wrong = f"status {ended.status}: {ended.err[-300:]}" if ended.status else _not_as_before(place)
+        if target.same and not wrong:
+            wrong = f"status {ended.status}: {ended.err[-300:]}" if ended.status else _not_as_before(place / target.same, place)
         return f"{kind}, {command[0]}: {wrong}" if wrong else ""
     finally:
-        if target.anew:
-            shutil.rmtree(place / "cache")
-            shutil.copytree(place / "cache-as-made", place / "cache")
+        if target.whole:
+            shutil.rmtree(place / target.whole)
+            shutil.copytree(place / f"{target.whole}-as-made", place / target.whole)
         else:
             put_back(path, content)
         for left in ("trained", "converted"):
             shutil.rmtree(place / left, ignore_errors=True)
 
 
-def _not_as_before(place: Path) -> str:
-    """Whether a training with a damaged cache gave other predictions than one before."""
-    trained, before = place / "trained/predictions.csv", place / "trained-before/predictions.csv"
-    return "other predictions" if trained.is_file() and trained.read_bytes() != before.read_bytes() else ""
+def _not_as_before(made: Path, place: Path) -> str:
+    """Whether a training gave other predictions than the one that nothing happened to."""
+    before = place / "trained-before/predictions.csv"
+    return "other predictions" if made.is_file() and made.read_bytes() != before.read_bytes() else ""
 
 
 @contextmanager
 def place() -> Iterator[Path]:
-    """A folder with pictures, a manifest of them, a recipe, a run, another run, a tuning and a cache; made with the NumPy backend."""
+    """A folder with pictures, a manifest of them, a recipe, two runs, a tuning and a cache; made with the NumPy backend."""
     with tempfile.TemporaryDirectory(prefix="texts-") as folder, _surroundings(Path(folder)):
         where = Path(folder)
         _make(where)
@@ -233,12 +261,27 @@ def _make(where: Path) -> None:
         _done("train", where / "photos", *NUMPY, "--out", where / out, "--epochs", epochs, "--quiet")
     _done(*_train(where))
     shutil.move(where / "trained", where / "trained-before")
+    with suppress(_Stopped):
+        api.train(where / "photos", out=where / "stopped", watcher=_Stops(), **_AS_TRAINED)
     _done("improve", where / "run", "--dry-run", "--quiet")
     _done(*_tune(where))
     shutil.copy(where / "run/recipe.yaml", where / "recipe.yaml")
     if not (where / "run/next-recipe.yaml").exists():
         shutil.copy(where / "run/recipe.yaml", where / "run/next-recipe.yaml")
-    shutil.copytree(where / "cache", where / "cache-as-made")
+    for name in ("cache", "stopped"):
+        shutil.copytree(where / name, where / f"{name}-as-made")
+
+
+class _Stopped(BaseException):
+    """As if the process were gone."""
+
+
+class _Stops(Silent):
+    """Stops a training in its third epoch, when there are two checkpoints and one is due."""
+
+    def epoch_done(self, record: EpochRecord) -> None:
+        if record.epoch == 3:
+            raise _Stopped
 
 
 def _done(*arguments: object) -> None:

@@ -206,3 +206,27 @@ def test_a_table_may_hold_line_ends_and_names_that_are_not_utf_8(tmp_path):
     name = b"K\xe4fer".decode("utf-8", "surrogateescape")
     write_table(tmp_path / "t.csv", ["a\nb", "c"], [[name, 1]])
     assert (tmp_path / "t.csv").read_bytes() == b'"a\nb",c\nK\xe4fer,1\n'
+
+
+@pytest.mark.parametrize("name", ["a\rb", "a\nb", "a\r\nb", "a,b", 'a"b', "\x1b[2J\t", "caf\udce9", "😀", " ", "=1+1"])
+def test_a_table_gives_back_every_name(name: str, tmp_path: Path) -> None:
+    write_table(tmp_path / "a.csv", ["path", "of"], [[name, 1], ["next", 2]])
+    with (tmp_path / "a.csv").open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+        assert [*csv.reader(file)] == [["path", "of"], [name, "1"], ["next", "2"]]
+    assert (tmp_path / "a.csv").read_bytes().endswith(b"\nnext,2\n")
+
+
+def test_a_new_run_appears_with_all_that_it_has_from_the_start_or_not_at_all(tmp_path):
+    (tmp_path / "run.999999999.tmp").mkdir()  # a killed process left it
+    seen = []
+
+    def fill(place):
+        (place / "plan.yaml").write_text("whole")
+        seen.extend(path.name for path in tmp_path.iterdir())
+
+    assert new_run_folder(tmp_path / "run", Path("data"), "m", fill) == tmp_path / "run"
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["plan.yaml"]
+    assert "run" not in seen
+    with pytest.raises(ZeroDivisionError):
+        new_run_folder(tmp_path / "other", Path("data"), "m", lambda place: 1 / 0)
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]

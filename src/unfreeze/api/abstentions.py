@@ -38,8 +38,8 @@ def abstention(run: Run | str | Path, min_precision: float) -> AbstentionThresho
     validation = run_folder.read_predictions(folder, run_folder.read_plan(folder).data.classes).get("validation")
     if validation is None:
         raise RunError(
-            f"{folder}: there are no predictions of validation pictures, by which a threshold for min_precision is chosen:"
-            " the training was interrupted. Train to the end, or predict without it"
+            f"{folder / run_folder.PREDICTIONS}: there are no predictions of validation pictures, by which a threshold for"
+            " min_precision is chosen: the training was interrupted. Train to the end, or predict without it"
         )
     threshold = abstention_threshold(validation.confidences, validation.right, min_precision)
     if threshold is None:

@@ -24,7 +24,6 @@ from unfreeze.exchange import apart
 from unfreeze.files import make_folder
 from unfreeze.reading import check_readable
 from unfreeze.recipe.network import Network
-from unfreeze.recipe.read import read_recipe
 from unfreeze.report.page import write_report
 from unfreeze.training import run_folder
 from unfreeze.training.calibration import copy_calibration
@@ -140,10 +139,10 @@ def _refuse_disagreement(conversion: Conversion, old: Run) -> None:
 
 def _write_run(old: Run, network: Network, conversion: Conversion, new: Path) -> None:
     """All of the run folder but the model: as it was, with the framework changed and a remark on where it comes from."""
+    _refuse_links(old.folder)
     with _storage_errors(conversion.folder):
         for name in _COPIED:
             if (old.folder / name).exists():
-                check_readable(old.folder / name, within=old.folder)  # a link would copy a file of the person's
                 shutil.copyfile(old.folder / name, new / name)
     before = old.plan.network.framework
     remark = (
@@ -151,9 +150,18 @@ def _write_run(old: Run, network: Network, conversion: Conversion, new: Path) ->
         f" probability {conversion.largest_difference:.1e}. Curves, scores and times are those of the training in {before}"
     )
     plan = old.plan.model_copy(update={"network": network, "remarks": (*old.plan.remarks, remark)})
-    recipe = read_recipe(old.folder / run_folder.RECIPE).model_copy(update={"framework": conversion.framework})
+    recipe = run_folder.read_asked(old.folder).model_copy(update={"framework": conversion.framework})
     run_folder.write_plan(new, plan, recipe)
     write_report(new, known_as=conversion.folder)
+
+
+def _refuse_links(run: Path) -> None:
+    """A link out of the run would copy a file of the person's into the new one."""
+    for path in (run / name for name in _COPIED if (run / name).exists()):
+        try:
+            check_readable(path, within=run)
+        except OSError as error:
+            raise RunError(f"{path}: can't be copied ({error})") from None
 
 
 def _move(new: Path, folder: Path) -> None:

@@ -14,7 +14,6 @@ from unfreeze.diagnosis.finding import Finding
 from unfreeze.diagnosis.foreign.table import Table, read_table
 from unfreeze.errors import RecipeError, RunError
 from unfreeze.recipe.plan import Plan
-from unfreeze.recipe.read import read_recipe
 from unfreeze.training import run_folder
 from unfreeze.training.history import EpochRecord, read_history
 
@@ -96,7 +95,7 @@ def evidence_of(plan: Plan, history: Sequence[EpochRecord], endings: tuple[str, 
 def _seen_in_data(folder: Path) -> dict[str, Any]:
     """What the look at the data before the training says about it; nothing where nobody looked."""
     recipe, path = folder / run_folder.RECIPE, folder / run_folder.DATA
-    if not path.is_file() or (recipe.is_file() and read_recipe(recipe).data.inspect == "none"):
+    if not path.is_file() or (recipe.is_file() and run_folder.read_asked(folder).data.inspect == "none"):
         return {}
     data: dict[str, Any] = run_folder.read_json(folder, run_folder.DATA)
     if "findings" not in data:  # by a version that didn't look

@@ -18,7 +18,6 @@ from unfreeze.data.picture import decoding_threads
 from unfreeze.data.scan import Progress, refuse_half_split, scan
 from unfreeze.errors import DataError, did_you_mean
 from unfreeze.recipe.plan import Plan
-from unfreeze.recipe.read import read_recipe
 from unfreeze.recipe.recipe import Augment
 from unfreeze.training import run_folder
 from unfreeze.training.calibration import (
@@ -134,7 +133,7 @@ def _labelled_like(folder: Path, planned: Plan, dataset: Dataset) -> tuple[Datas
     """
     classes = planned.data.classes
     unknown = [label for label in dataset.classes if label not in classes]
-    chose_classes = read_recipe(folder / run_folder.RECIPE).data.classes is not None
+    chose_classes = run_folder.read_asked(folder).data.classes is not None
     if unknown and not chose_classes:
         hint = "".join(did_you_mean(label, classes) for label in unknown)
         raise DataError(

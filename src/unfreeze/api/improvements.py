@@ -19,7 +19,7 @@ from unfreeze.diagnosis.finding import Finding
 from unfreeze.diagnosis.remedy import Change, apply_remedy
 from unfreeze.errors import DataError, RecipeError, RunError, TrainingError
 from unfreeze.files import write_json
-from unfreeze.recipe.read import read_recipe, write_yaml
+from unfreeze.recipe.read import write_yaml
 from unfreeze.recipe.recipe import Recipe, Watched
 from unfreeze.training import run_folder
 from unfreeze.training.watcher import Silent, Watcher
@@ -175,7 +175,7 @@ def _pictures_of(run: Run, data: str | Path | None) -> Path:
             f"{pictures}: the pictures of {run.folder} aren't there (as seen from {Path.cwd()}): say where they are with --data"
         )
     recipe = run.folder / run_folder.RECIPE
-    if _fingerprint(pictures, read_recipe(recipe)) != run.plan.data.fingerprint:
+    if _fingerprint(pictures, run_folder.read_asked(run.folder)) != run.plan.data.fingerprint:
         raise DataError(
             f"{pictures}: not the pictures that {run.folder} was trained on, some were added, taken away, changed or moved, so"
             f" another run can't be compared with it: train it again first, with unfreeze train {pictures} --recipe {recipe}"
@@ -196,7 +196,7 @@ def _options(result: Improvement, pictures: Path) -> dict[str, Trial | str]:
 
 def _option(result: Improvement, finding: Finding, pictures: Path) -> Trial | str:
     run = result.best
-    asked = read_recipe(run.folder / run_folder.RECIPE)
+    asked = run_folder.read_asked(run.folder)
     if not finding.remedy:
         return "no change to the recipe mends it"
     try:

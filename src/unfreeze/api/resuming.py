@@ -17,7 +17,6 @@ from unfreeze.data.dataset import Dataset
 from unfreeze.data.scan import Progress, scan_for_training
 from unfreeze.errors import DataError, RunError
 from unfreeze.recipe.plan import Plan
-from unfreeze.recipe.read import read_recipe
 from unfreeze.trackers.watcher import load_trackers
 from unfreeze.training import run_folder
 from unfreeze.training.checkpoint import is_there
@@ -55,8 +54,9 @@ def resume(
     plan = run_folder.read_plan(folder)
     if is_finished(folder):
         return open_run(folder)
+    _refuse_links(folder)
     start = run_folder.read_start(folder)
-    if not is_there(folder) and (folder / "history.jsonl").is_file():
+    if not is_there(folder) and _has_history(folder):
         raise RunError(
             f"{folder} has no checkpoint to go on from: train anew, with: unfreeze train {start.data} --recipe"
             f" {folder / run_folder.RECIPE}"
@@ -74,12 +74,31 @@ def resume(
 
 def is_finished(folder: Path) -> bool:
     """Whether a run came to its end, well or badly."""
-    return (folder / run_folder.METRICS).is_file() and not is_there(folder)
+    if is_there(folder) or not (folder / run_folder.METRICS).is_file():
+        return False
+    # Ctrl-C before the first checkpoint leaves neither: there is all to be done.
+    return _has_history(folder) or not run_folder.read_json(folder, run_folder.METRICS).get("interrupted")
+
+
+def _has_history(folder: Path) -> bool:
+    history = folder / "history.jsonl"
+    return history.is_file() and history.stat().st_size > 0
+
+
+def _refuse_links(folder: Path) -> None:
+    """Refuses a run that would be written to elsewhere: it may be a stranger's.
+
+    Raises:
+        RunError: something in the folder is a link.
+    """
+    for path in folder.iterdir():
+        if path.is_symlink():
+            raise RunError(f"{path}: is a link, and the training would write to where it leads: put the thing itself there")
 
 
 def _prepare_again(folder: Path, plan: Plan, start: run_folder.Start, progress: Progress | None) -> Preparation:
     """What the training started from, by what is written in its folder: nothing is decided anew."""
-    asked, resolved = read_recipe(folder / run_folder.RECIPE), start.recipe
+    asked, resolved = run_folder.read_asked(folder), start.recipe
     load_backend(asked.framework).check(asked)
     dataset = _same_pictures(folder, plan, start, progress)
     opening = open_as_planned(resolved, dataset, plan)

@@ -17,6 +17,7 @@ from unfreeze.api.searching import open_search
 from unfreeze.api.watching import Diagnosing
 from unfreeze.data.scan import Progress
 from unfreeze.errors import DataError, StorageError, TrainingError
+from unfreeze.files import settle
 from unfreeze.recipe.plan import Plan
 from unfreeze.recipe.recipe import Recipe
 from unfreeze.trackers.tracker import Result
@@ -102,6 +103,7 @@ def carry_out(
         interrupted = _train(folder, job, trackers, started, keeping, interruption)
         run = open_run(folder)
         if not interrupted:
+            settle(folder)
             checkpoints.delete()
         trackers.finished(_result(run))
     return run

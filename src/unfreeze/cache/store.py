@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 
 from unfreeze.errors import StorageError
 from unfreeze.files import make_folder
+from unfreeze.reading import check_readable
 
 DESCRIPTION, ROWS, INDEX, LOCK = "store.json", ".rows", ".index", ".lock"
 # The two halves of a row's key, and the CRC-32 of its bytes.
@@ -195,6 +196,8 @@ class Store:
     def _read_segment(self, segment: Path) -> NDArray[Any] | None:
         """The entries of the rows that are there."""
         try:
+            for kind in (INDEX, ROWS):
+                check_readable(segment.with_suffix(kind))
             written = segment.with_suffix(INDEX).read_bytes()
             entries = np.frombuffer(written[: len(written) // _ENTRY.itemsize * _ENTRY.itemsize], _ENTRY)
             count = min(len(entries), segment.with_suffix(ROWS).stat().st_size // self._row_bytes)

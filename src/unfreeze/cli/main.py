@@ -34,8 +34,8 @@ from unfreeze.cli import (
 )  # fmt: skip
 from unfreeze.cli.options import status_of
 from unfreeze.errors import UnfreezeError
-from unfreeze.report.labels import visible
 from unfreeze.files import in_words, is_of_the_machine
+from unfreeze.report.labels import visible
 from unfreeze.training.interruption import Terminated
 
 WRONG_INPUT = 2

@@ -16,7 +16,7 @@ LIMIT_VARIABLE = "UNFREEZE_MAX_PIXELS"
 MAXIMUM_SIDE_PX = 1_000_000
 # A pixel takes 8 bytes in a file at most (RGBA of 16 bits), a whole file this much beside them.
 _FILE_BYTES_PER_PIXEL, _BESIDE_PIXELS = 8, 2**26
-# What decoding takes at its peak: WebP's decoder keeps two canvases; of the others the most was 11, of a picture turned by EXIF.
+# What decoding takes at its peak: WebP's decoder keeps two canvases; the most of the others was 11, turned by EXIF.
 _BYTES_PER_PIXEL = {"WEBP": 20}
 _OTHER_BYTES_PER_PIXEL = 11
 

@@ -19,7 +19,7 @@ def read_bytes(path: Path) -> bytes:
     """
     limit = most_bytes()
     try:
-        with open(path, "rb", buffering=0, opener=_without_waiting) as file:  # noqa: PTH123, Path's own takes no opener
+        with open(path, "rb", buffering=0, opener=_without_waiting) as file:
             facts = os.fstat(file.fileno())
             if not stat.S_ISREG(facts.st_mode):
                 raise PictureError("unreadable", f"{path}: a pipe or device, not a file")

@@ -199,15 +199,12 @@ def _check_columns(path: Path, columns: list[str], group_column: str | None) -> 
     if group_column is not None and group_column not in columns:
         hint = did_you_mean(group_column, columns)
         raise DataError(
-            f"{path}: group_by 'column:{group_column}': it has no such column.{hint}"
-            f" Its columns are {_named(columns)}"
+            f"{path}: group_by 'column:{group_column}': it has no such column.{hint} Its columns are {_named(columns)}"
         )
     unknown = [column for column in columns if column not in (*MANIFEST_COLUMNS, group_column)]
     if not {"path", "label"} <= set(columns):
         hint = "".join(did_you_mean(column, MANIFEST_COLUMNS) for column in unknown)
-        raise DataError(
-            f"{path}: its columns are {_named(columns)}; a manifest has path,label and may have split,group.{hint}"
-        )
+        raise DataError(f"{path}: its columns are {_named(columns)}; a manifest has path,label and may have split,group.{hint}")
     return tuple(unknown)
 
 

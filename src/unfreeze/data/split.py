@@ -26,8 +26,8 @@ def split_records(records: Sequence[Record], fractions: dict[str, float], seed: 
         seed: fixes the order in which equal groups are dealt.
 
     Returns:
-        The records in their order, which changes nothing: they are dealt by their names. A class with fewer pictures than splits
-        is missing from the last of the splits.
+        The records in their order, which changes nothing: they are dealt by name. A class with fewer pictures than splits is
+        missing from the last of the splits.
     """
     by_name = sorted(range(len(records)), key=lambda index: records[index].name)
     dealt = dict(zip(by_name, _dealt([records[index] for index in by_name], fractions, seed), strict=True))

@@ -18,7 +18,7 @@ def printable(text: str) -> str:
 
 
 def visible(text: str) -> str:
-    """As `printable`, of a text of several lines: what a name holds may neither move the cursor nor change a terminal's title."""
+    """As `printable`, of several lines: nothing in a name may move a terminal's cursor or change its title."""
     return "\n".join(map(printable, text.split("\n")))
 
 

@@ -13,7 +13,6 @@ from unfreeze.diagnosis.finding import Finding
 from unfreeze.errors import RecipeError, RunError
 from unfreeze.inspection.finding import DataFinding, read_finding
 from unfreeze.recipe.plan import Plan
-from unfreeze.recipe.read import read_recipe
 from unfreeze.recipe.recipe import Recipe
 from unfreeze.training import run_folder
 from unfreeze.training.calibration import CALIBRATION, Calibration, read_calibration
@@ -117,7 +116,7 @@ def read_run_files(folder: Path) -> RunFiles:
     return RunFiles(
         folder=folder,
         plan=plan,
-        recipe=attempt(run_folder.RECIPE, lambda folder: read_recipe(folder / run_folder.RECIPE), None),
+        recipe=attempt(run_folder.RECIPE, lambda folder: run_folder.read_asked(folder), None),
         history=attempt("history.jsonl", read_history, []),
         metrics=metrics,
         scores=scores,

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from unfreeze.errors import RunError
 from unfreeze.files import make_folder, write_bytes
+from unfreeze.reading import check_readable
 
 CHECKPOINTS = "checkpoints"
 _NAME, _KEPT = re.compile(r"(\d{8})\.checkpoint"), 2
@@ -68,7 +69,7 @@ class Checkpoints:
     """
 
     def __init__(self, run: Path, opened: Arrays) -> None:
-        self._folder, self.opened = run / CHECKPOINTS, opened
+        self._run, self._folder, self.opened = run, run / CHECKPOINTS, opened
         self._digest = _digest_of(opened)
 
     def write(self, checkpoint: Checkpoint) -> None:
@@ -129,6 +130,7 @@ class Checkpoints:
         return packed
 
     def _unpacked(self, path: Path) -> Checkpoint:
+        check_readable(path, within=self._run)
         line, _, content = path.read_bytes().partition(b"\n")
         if not line.startswith(_MAGIC) or line.removeprefix(_MAGIC).decode() != hashlib.blake2b(content).hexdigest():
             raise ValueError("its checksum is wrong")

@@ -19,8 +19,8 @@ Nothing in it needs unpickling.
 from __future__ import annotations
 
 import csv
+import glob
 import io
-import os
 import re
 import shutil
 import time
@@ -35,10 +35,10 @@ from pydantic import ValidationError
 
 from unfreeze.data.dataset import Dataset
 from unfreeze.errors import RunError, StorageError, first_line
-from unfreeze.files import make_folder, next_step, write_json, write_text
+from unfreeze.files import is_leftover, next_step, settle, temporary_name, write_json, write_text
 from unfreeze.reading import check_readable, parse_json, parse_yaml, read_text
 from unfreeze.recipe.plan import Plan
-from unfreeze.recipe.read import write_yaml
+from unfreeze.recipe.read import read_recipe, write_yaml
 from unfreeze.recipe.recipe import Recipe
 from unfreeze.training.run_lock import LOCK, busy, is_trained
 from unfreeze.typed import first_mistake
@@ -112,10 +112,13 @@ def new_run_folder(out: Path | None, data: Path, model: str, fill: Callable[[Pat
     if folder.exists():
         fill(folder)
         return folder
-    place = folder.absolute().with_name(f".{folder.absolute().name}.{os.getpid()}.starting")
+    place = temporary_name(folder.absolute())
     try:
-        make_folder(place)
+        for left in filter(is_leftover, place.parent.glob(f"{glob.escape(folder.name)}.*")):
+            shutil.rmtree(left, ignore_errors=True)
+        place.mkdir(parents=True)
         fill(place)
+        settle(place)
         place.rename(folder)
     except OSError as error:
         raise StorageError(f"{folder}: the folder can't be made ({error.strerror or error}){next_step(error)}") from None
@@ -152,11 +155,24 @@ def read_plan(folder: Path) -> Plan:
     if not path.is_file():
         raise RunError(f"{folder} isn't a run: there is no {PLAN} in it. Give a folder that `unfreeze train` made.")
     try:
-        return Plan.model_validate(parse_yaml(read_text(path, within=folder)))
+        plan = Plan.model_validate(parse_yaml(read_text(path, within=folder)))
+        _check_classes(plan)
     except ValidationError as error:
         raise RunError(f"{path}: can't be read as a plan ({first_mistake(error)})") from None
     except (OSError, ValueError) as error:
         raise RunError(f"{path}: can't be read as a plan ({error})") from None
+    return plan
+
+
+def _check_classes(plan: Plan) -> None:
+    """Raises ValueError: a table of the plan is of other classes than its own."""
+    tables: list[Mapping[str, Any]] = [
+        *plan.data.counts.values(),
+        *filter(None, (plan.class_weights, plan.logit_offsets, plan.repeats)),
+    ]
+    for table in tables:
+        if other := set(table) ^ set(plan.data.classes):
+            raise ValueError(f"its tables differ about the classes: {', '.join(sorted(other)[:3])[:200]}")
 
 
 def write_start(folder: Path, start: Start) -> None:
@@ -177,6 +193,21 @@ def read_start(folder: Path) -> Start:
         return Start(Path(values["data"]), log, Recipe.model_validate(values["recipe"]))
     except (KeyError, TypeError, ValueError) as error:
         raise RunError(f"{folder / START}: isn't as written ({first_line(error)})") from None
+
+
+def read_asked(folder: Path) -> Recipe:
+    """The recipe that a run was made from.
+
+    Raises:
+        RunError: it is missing, or a link to somewhere else.
+        RecipeError: it is damaged.
+    """
+    path = folder / RECIPE
+    try:
+        check_readable(path, within=folder)
+    except OSError as error:
+        raise RunError(f"{path}: can't be read ({error.strerror or error}): the run is incomplete or damaged") from None
+    return read_recipe(path)
 
 
 def write_data(folder: Path, dataset: Dataset, findings: Sequence[Mapping[str, Any]]) -> None:
@@ -240,12 +271,15 @@ def prediction_columns(classes: Sequence[str]) -> list[str]:
 
 
 def write_table(path: Path, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Writes a CSV file in UTF-8."""
+    """Writes a CSV file in UTF-8, its lines ended by a newline."""
+    write_text(path, "".join(_line(cells) for cells in (columns, *rows)))
+
+
+def _line(cells: Sequence[Any]) -> str:
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(rows)
-    write_text(path, text.getvalue())
+    # A writer quotes what ends its own lines only, and readers take a carriage return in a name for an end too.
+    csv.writer(text, lineterminator="\r\n").writerow(cells)
+    return text.getvalue().removesuffix("\r\n") + "\n"
 
 
 def probability_cells(probabilities: Iterable[float]) -> list[str]:

@@ -48,7 +48,6 @@ class Steering(Protocol):
     def phase_done(self, trained: Trained) -> bool:
         """Whether the weights of its best epoch are kept, where they are the best so far; else those before it come back."""
 
-
     def state(self) -> Checkpoint:
         """What it knows."""
 

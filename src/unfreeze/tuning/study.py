@@ -70,7 +70,7 @@ class Study:
             self._study = optuna.create_study(storage=storage, pruner=pruner, study_name=_NAME, load_if_exists=True)
         except OSError as error:
             raise StorageError(f"{journal}: can't be written ({error.strerror or error})") from None
-        except (ValueError, LookupError, TypeError, AssertionError) as error:
+        except (ValueError, LookupError, TypeError, AssertionError, RecursionError) as error:
             raise RunError(f"{journal}: can't be read as a study ({error!r}): give another --out, or restore it") from None
         self._running: optuna.Trial | None = None
         self._first = [{one.name: one.asked for one in searched}, *_spread(searched, seed)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from typing import Any
 import keras
 
 from unfreeze.errors import RunError, StorageError, first_line
+from unfreeze.files import next_step, temporary_name
 from unfreeze.reading import check_readable
 
 # Where a class of a file may come from: Keras itself.
@@ -52,12 +52,12 @@ def write_keras(model: keras.Model, path: Path) -> None:
     Raises:
         StorageError: it can't be written; what was there before is still there.
     """
-    temporary = path.with_name(f"{path.stem}.{os.getpid()}.tmp.keras")  # Keras wants this ending
+    temporary = temporary_name(path, ".keras")  # Keras wants this ending
     try:
         model.save(temporary)
         temporary.replace(path)
     except OSError as error:
-        raise StorageError(f"{path}: can't be written ({error.strerror or error})") from None
+        raise StorageError(f"{path}: can't be written ({error.strerror or error}){next_step(error)}") from None
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)

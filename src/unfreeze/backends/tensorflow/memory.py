@@ -16,7 +16,14 @@ from unfreeze.training.footprint import Footprint
 from unfreeze.training.memory import OutOfMemory
 
 # What errors that have no class of their own contain: of the C++ library, of cuDNN and cuBLAS, of oneDNN.
-_SIGNS = ("can't allocate memory", "bad_alloc", "out of memory", "ALLOC_FAILED", "could not create a memory")
+_SIGNS = (
+    "can't allocate memory",
+    "bad_alloc",
+    "out of memory",
+    "ALLOC_FAILED",
+    "could not create a memory",
+    "could not create a primitive",
+)
 
 # What the process takes as soon as it computes: threads, compiled operations, buffers. This and what follows were measured:
 # peaks of trainings of efficientnet_lite0 and resnet18.
@@ -52,7 +59,7 @@ def footprint(model: keras.Model, trained: Iterable[Any], parts: Parts, precisio
         weights=_bytes(model.weights),
         trained=_bytes(trained),
         picture=int(_BYTES_PER_NUMBER[precision] * made),
-        frozen_picture=4 * sum(frozen),
+        frozen_picture=(2 if precision == "bfloat16" else 4) * sum(frozen),
         running=_RUNNING,
     )
 

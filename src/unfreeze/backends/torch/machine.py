@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 
@@ -53,10 +54,11 @@ def deterministic(asked: bool) -> Iterator[None]:
         return
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without which cuBLAS picks what is free
     modes = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
-    benchmark, filled = torch.backends.cudnn.benchmark, torch.utils.deterministic.fill_uninitialized_memory
+    settings: Any = torch.utils.deterministic  # mypy doesn't see what a module's class adds
+    benchmark, filled = torch.backends.cudnn.benchmark, settings.fill_uninitialized_memory
     torch.use_deterministic_algorithms(True)
     torch.backends.cudnn.benchmark = False  # which takes what is fastest at the time
-    torch.utils.deterministic.fill_uninitialized_memory = False  # nobody here reads such memory
+    settings.fill_uninitialized_memory = False  # nobody here reads such memory
     try:
         yield
     except RuntimeError as error:
@@ -65,7 +67,7 @@ def deterministic(asked: bool) -> Iterator[None]:
         raise RecipeError(f"deterministic: {first_line(error)} Give deterministic: false, or device: cpu") from None
     finally:
         torch.use_deterministic_algorithms(modes[0], warn_only=modes[1])
-        torch.backends.cudnn.benchmark, torch.utils.deterministic.fill_uninitialized_memory = benchmark, filled
+        torch.backends.cudnn.benchmark, settings.fill_uninitialized_memory = benchmark, filled
 
 
 @contextlib.contextmanager

@@ -17,14 +17,21 @@ from unfreeze.training.memory import OutOfMemory
 
 # How errors that have no class of their own begin or what they contain: of the CPU's allocator, of the C++ library, of cuDNN
 # and cuBLAS, of oneDNN.
-_SIGNS = ("can't allocate memory", "bad_alloc", "out of memory", "ALLOC_FAILED", "could not create a memory")
+_SIGNS = (
+    "can't allocate memory",
+    "bad_alloc",
+    "out of memory",
+    "ALLOC_FAILED",
+    "could not create a memory",
+    "could not create a primitive",
+)
 
 # What the process takes as soon as it computes: threads, compiled operations, buffers. This and what follows were measured:
 # peaks of trainings of efficientnet_lite0 and resnet18.
 _RUNNING = 500_000_000
 # What a training step takes for each number that the layers make of a picture: with the gradients of some, with copies in
 # another precision or layout, and with room that convolutions work in.
-_BYTES_PER_NUMBER: dict[Precision, float] = {"float32": 6.0, "bfloat16": 4.75}
+_BYTES_PER_NUMBER: dict[Precision, float] = {"float32": 6.0, "bfloat16": 4.0}
 
 
 @contextlib.contextmanager
@@ -57,7 +64,7 @@ def footprint(
         weights=sum(tensor.nbytes for tensor in model.state_dict().values()),
         trained=sum(tensor.nbytes for tensor in trained),
         picture=int(_BYTES_PER_NUMBER[precision] * made),
-        frozen_picture=4 * sum(frozen),
+        frozen_picture=(2 if precision == "bfloat16" else 4) * sum(frozen),
         running=_RUNNING,
     )
 
