@@ -166,10 +166,8 @@ def read_plan(folder: Path) -> Plan:
 
 def _check_classes(plan: Plan) -> None:
     """Raises ValueError: a table of the plan is of other classes than its own."""
-    tables: list[Mapping[str, Any]] = [
-        *plan.data.counts.values(),
-        *filter(None, (plan.class_weights, plan.logit_offsets, plan.repeats)),
-    ]
+    asked: list[Mapping[str, Any] | None] = [plan.class_weights, plan.logit_offsets, plan.repeats]
+    tables = [*plan.data.counts.values(), *(table for table in asked if table is not None)]
     for table in tables:
         if other := set(table) ^ set(plan.data.classes):
             raise ValueError(f"its tables differ about the classes: {', '.join(sorted(other)[:3])[:200]}")
