@@ -62,7 +62,7 @@ MOMENTS = {
     "by the clock": (SECONDS,),
 }
 SIGNALS = {signal.SIGTERM: TERMINATED, signal.SIGINT: INTERRUPTED}
-_MOST_PROCESSES = 12
+_MOST_KILLS = 8
 
 
 class Place:
@@ -175,8 +175,8 @@ def killed_once(place: Place, kind: str, events: Sequence[str], random: Random) 
     possible = [event for event in events if event == SECONDS or counts.get(event)]
     event = random.choice(possible or ["file"])  # nothing is kept in some ways to train
     moments = [_drawn(event, counts, random, 1.0)]
-    while random.random() < 0.6 and len(moments) < _MOST_PROCESSES // 2:
-        moments.append(_drawn(random.choice([*CALLS, CHECKPOINT]), counts, random, 0.5))
+    while random.random() < 0.75 and len(moments) < _MOST_KILLS:
+        moments.append(_drawn(random.choice([*CALLS, CHECKPOINT]), counts, random, 0.4))
     return killed_at(place, kind, *moments)
 
 
