@@ -12,7 +12,7 @@ import unfreeze
 PUBLIC = {
     "UnfreezeError", "abstention", "check_inputs", "clear_cache", "compare", "convert", "describe_model", "diagnose",
     "draw_plan", "evaluate", "find_rate", "improve", "inspect", "list_cache", "models", "open_run", "plan", "predict",
-    "read_table", "train", "tune", "write_report",
+    "read_table", "resume", "train", "tune", "write_report",
 }  # fmt: skip
 FRAMEWORKS = ("torch", "torchvision", "timm", "tensorflow", "keras", "keras_hub", "triton", "jax")
 # Quick to import as long as these stay out: they take longer than all the rest together.

@@ -109,7 +109,7 @@ def test_moments_survive_a_phase_by_name(name: str) -> None:
     other = PhaseOptimizer(settings, staged(parted))
     for number, (to_kernel, to_bias) in enumerate(steps):
         if number == 2:
-            other = PhaseOptimizer(settings, staged(parted), other)
+            other = PhaseOptimizer(settings, staged(parted), other.memory_for(settings))
         for optimizer in (one, other):
             optimizer.set_rates(ALIKE)
             optimizer.apply([tf.constant(to_kernel), tf.constant(to_bias)])
@@ -123,7 +123,7 @@ def test_momentum_can_be_switched_on_in_a_later_phase() -> None:
     without.set_rates(ALIKE)
     without.apply([tf.constant(gradient) for gradient in gradients()[0]])
     before = members[0].numpy()
-    optimizer = PhaseOptimizer(planned(name="sgd"), staged(members), without)
+    optimizer = PhaseOptimizer(planned(name="sgd"), staged(members), without.memory_for(planned(name="sgd")))
     optimizer.set_rates(ALIKE)
     optimizer.apply([tf.constant(gradient) for gradient in gradients()[1]])
     np.testing.assert_allclose(members[0].numpy(), before - 0.1 * gradients()[1][0], atol=1e-6)
@@ -134,8 +134,8 @@ def test_another_kind_of_optimiser_starts_afresh() -> None:
     first = PhaseOptimizer(planned(name="sgd"), staged(ours))
     first.set_rates({"stem": 0.0, "head": 0.0})
     first.apply([tf.constant(gradient) for gradient in gradients()[0]])
-    for members, before in ((ours, first), (fresh, None)):
-        optimizer = PhaseOptimizer(planned(name="adam"), staged(members), before)
+    for members, memory in ((ours, first.memory_for(planned(name="adam"))), (fresh, None)):
+        optimizer = PhaseOptimizer(planned(name="adam"), staged(members), memory)
         optimizer.set_rates(ALIKE)
         optimizer.apply([tf.constant(gradient) for gradient in gradients()[1]])
     assert ours[0].numpy().tobytes() == fresh[0].numpy().tobytes()
@@ -149,7 +149,7 @@ def test_a_variable_that_joins_counts_its_own_steps() -> None:
         head.set_rates(ALIKE)
         head.apply([tf.constant(to_bias)])
     before = kernel.numpy()
-    both = PhaseOptimizer(settings, staged([kernel, bias]), head)
+    both = PhaseOptimizer(settings, staged([kernel, bias]), head.memory_for(settings))
     both.set_rates(ALIKE)
     both.apply([tf.constant(gradient) for gradient in gradients()[0]])
     # Adam's first step is as long as the rate.

@@ -46,7 +46,7 @@ def test_what_is_kept_is_listed_and_cleared(unfreeze: Command, filled: Path) -> 
     assert "deleted: 0" in unfreeze("cache", "clear", "--folder", filled, "--unused-days", 1)[1]
     assert "deleted: 0" in unfreeze("cache", "clear", "--folder", filled, "--kind", "scans")[1]
     assert "deleted: 2" in unfreeze("cache", "clear", "--folder", filled)[1]
-    assert list((filled / ACTIVATIONS).iterdir()) == []
+    assert [path for path in (filled / ACTIVATIONS).iterdir() if path.name != ".lock"] == []
     assert unfreeze("cache", "list", "--folder", filled)[1].startswith("nothing is kept in")
 
 

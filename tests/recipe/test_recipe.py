@@ -105,7 +105,7 @@ def test_unknown_keys(values, line):
 
 def test_an_unknown_key_with_nothing_near_lists_what_there_is():
     (line,) = mistakes({"xyzzy": 1})
-    assert line.startswith("xyzzy: there is no such key. Known here: augment, budget, cache, calibrate, data, ")
+    assert line.startswith("xyzzy: there is no such key. Known here: augment, budget, cache, calibrate, checkpoint_minutes, ")
 
 
 def test_all_mistakes_come_at_once():

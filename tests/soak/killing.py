@@ -96,7 +96,11 @@ class Killing:
 
     def __init__(self, framework: str, cache: Path) -> None:
         here = Path(__file__).parents[1]
-        known = {"UNFREEZE_CACHE": str(cache), "PYTHONPATH": str(here), "HF_HUB_OFFLINE": "1"}
+        known = {
+            "UNFREEZE_CACHE": str(cache),
+            "PYTHONPATH": os.pathsep.join([str(here), os.environ.get("PYTHONPATH", "")]),
+            "HF_HUB_OFFLINE": "1",
+        }
         quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "UNFREEZE_ENGINE": "off"}
         alone = dict.fromkeys(("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"), "1")
         command = [sys.executable, "-m", "soak.killing", framework]
@@ -225,6 +229,9 @@ def _carry_out(job: Job) -> NoReturn:
         nothing = os.open(os.devnull, os.O_RDONLY)
         for number, file in ((0, nothing), (1, printed), (2, printed)):
             os.dup2(file, number)
+        # What a shell starts in the background ignores Ctrl-C, and so do its children.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         moments = _Moments(job.moment)
         moments.watch()
         sys.argv = ["unfreeze", *job.arguments]

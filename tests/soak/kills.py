@@ -10,7 +10,6 @@ import io
 import json
 import os
 import re
-import shutil
 import signal
 import tempfile
 import zipfile
@@ -29,6 +28,7 @@ from soak.rows import Row
 from support.folders import class_folder
 from unfreeze.cli.options import INTERRUPTED, TERMINATED
 from unfreeze.training.checkpoint import CHECKPOINTS
+from unfreeze.training.run_lock import LOCK
 
 NETWORKS = {"numpy": "tiny", "torch": "test_resnet", "tensorflow": "test_resnet"}
 TIMES = ("train_seconds", "val_seconds", "fill_seconds", "pictures_per_second")
@@ -98,13 +98,9 @@ class Place:
         """The run of a training left alone, and how many moments of each event it had; made when it is asked for."""
         if kind not in self._alone:
             run, printed = self.root / f"alone-{len(self._alone)}", self.root / f"alone-{len(self._alone)}.txt"
-            # Twice, because the first of all puts into the cache folder what the others find there.
-            for _ in range(1 if self._alone else 2):
-                shutil.rmtree(run, ignore_errors=True)
-                shutil.rmtree(run.with_suffix(".cache"), ignore_errors=True)
-                status = self.do(self.train(kind, run), printed)
-                if status:
-                    raise RuntimeError(f"{kind}, left alone, ended with {status}: {printed.read_text(encoding='utf-8')}")
+            status = self.do(self.train(kind, run), printed)
+            if status:
+                raise RuntimeError(f"{kind}, left alone, ended with {status}: {printed.read_text(encoding='utf-8')}")
             self._alone[kind] = run
             self._counts[kind] = json.loads(printed.with_suffix(".json").read_text(encoding="utf-8"))["moments"]
         return self._alone[kind], self._counts[kind]
@@ -157,15 +153,15 @@ def place_of(framework: str) -> Iterator[Place]:
 
 def killed(place: Place, what: str, count: int, seed: int, kinds: Sequence[str] = tuple(KINDS)) -> Row:
     """SIGKILL at so many moments, the first of each training one of a family, in all ways to train in turn."""
-    tried, survived, lost = 0, 0, []
-    number = 0
-    while tried < count:
+    tried, survived, lost = 0, 0, list[str]()
+    for number in range(10 * count):  # a moment that doesn't come kills nothing
+        if tried >= count:
+            break
         kind = kinds[number % len(kinds)]
         kills, wrong = killed_once(place, kind, MOMENTS[what], Random(f"{seed} {what} {number}"))
         tried, survived = tried + kills, survived + (0 if wrong else kills)
         if wrong:
             lost.append(_named(place, seed, f"{what}, training {number}", wrong))
-        number += 1
     return Row(f"SIGKILL {what}, then resume", place.framework, tried, survived, lost)
 
 
@@ -184,32 +180,40 @@ def killed_at(place: Place, kind: str, *moments: Moment) -> tuple[int, str]:
     """As `killed_once`, at these moments, one for each process."""
     with place.folder() as folder:
         kills, wrong = _goes_on(place, kind, folder, moments)
-        return max(1, kills), wrong or unlike(folder / "run", place.alone(kind)[0])
+        return kills, wrong or unlike(folder / "run", place.alone(kind)[0])
 
 
 def signalled(place: Place, number: signal.Signals, count: int, seed: int) -> Row:
-    """A signal that asks to end: the command says how to go on, and ends with a status of its own."""
-    status = SIGNALS[number]
+    """A signal that asks to end, once or while it is resumed again: all is kept, it is said how to go on, with a status."""
 
-    def once(place_of_kind: int) -> str:
-        random = Random(f"{seed} {number.name} {place_of_kind}")
-        kind = [*KINDS][place_of_kind % len(KINDS)]
+    def once(training: int) -> str:
+        random = Random(f"{seed} {number.name} {training}")
+        kind = [*KINDS][training % len(KINDS)]
         alone, counts = place.alone(kind)
-        event = random.choice(["step", "epoch", "phase", "fill"] if counts.get("fill") else ["step", "epoch", "phase"])
-        moment = Moment(event, random.randint(1, counts[event]), number)
+        events = [event for event in ("step", "epoch", "phase", "fill") if counts.get(event)]
         with place.folder() as folder:
             run, printed = folder / "run", folder / "printed.txt"
-            ended = place.do(_loud(place.train(kind, run)), printed, moment)
-            said = printed.read_text(encoding="utf-8")
-            if ended != status:
-                return f"{moment}: status {ended} instead of {status}: {said[-300:]}"
-            if "unfreeze resume" not in said or "Traceback" in said:
-                return f"{moment}: doesn't say how to go on: {said[-300:]}"
-            if not list((run / CHECKPOINTS).glob("*.checkpoint")):
-                return f"{moment}: left no checkpoint"
+            first = random.choice(events)
+            moments = [Moment(first, random.randint(1, counts[first]), number), Moment("step", random.randint(1, 9), number)]
+            for moment in moments[: random.choice([1, 2])]:
+                command = ["resume", str(run)] if run.is_dir() else _loud(place.train(kind, run))
+                status, said = place.do(command, printed, moment), printed.read_text(encoding="utf-8")
+                if status == 0 and command[0] == "resume":
+                    break  # there was less left to do
+                wrong = f"status {status}" if status != SIGNALS[number] else _not_kept(run, said, moment)
+                if wrong:
+                    return f"{kind}, {moment}: {wrong}: {said[-300:]}"
             return _goes_on(place, kind, folder, [])[1] or unlike(run, alone)
 
     return _row(place, number.name, once, count, seed)
+
+
+def _not_kept(run: Path, said: str, moment: Moment) -> str:
+    """What is wrong with how a training ended that was asked to."""
+    if "unfreeze resume" not in said or "Traceback" in said:
+        return "doesn't say how to go on"
+    before_all = moment.event == "phase" and moment.number <= 2  # as the first begins
+    return "" if before_all or list((run / CHECKPOINTS).glob("*.checkpoint")) else "left no checkpoint"
 
 
 def damaged(place: Place, count: int, seed: int) -> Row:
@@ -328,7 +332,8 @@ def _phases(run: Path) -> dict[str, Any]:
 
 
 def _files(run: Path) -> dict[str, Any]:
-    return {path.relative_to(run).as_posix(): True for path in run.rglob("*") if path.is_file()}
+    # One killed after all was done leaves its lock file, which nobody holds any more.
+    return {path.relative_to(run).as_posix(): True for path in run.rglob("*") if path.is_file() and path.name != LOCK}
 
 
 FACTS: dict[str, Callable[[Path], Any]] = {

@@ -283,5 +283,5 @@ def test_out_of_memory_each_batch_is_computed_in_parts_from_the_last_checkpoint_
 def test_where_no_parts_are_small_enough_that_is_an_error(tmp_path: Path) -> None:
     plan, backend, feeding = scripted(tmp_path, [0.4], **FEATURES)
     backend.memory_for_parts, backend.fails_at = 1000, 0
-    with pytest.raises(TrainingError, match=r"out of memory in 'head only'.*smaller input\.batch_size"):
+    with pytest.raises(OutOfMemory, match=r"in 'head only', each batch of 4 in 2 parts.*smaller input\.batch_size"):
         train_plan(plan, backend, feeding, Listener(), keeping=kept(tmp_path, backend))

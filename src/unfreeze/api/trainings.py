@@ -28,6 +28,7 @@ from unfreeze.training.feeding import Feeding
 from unfreeze.training.history import EpochRecord, write_history
 from unfreeze.training.interruption import Interruption
 from unfreeze.training.loop import Keeping, train_plan
+from unfreeze.training.memory import OutOfMemory
 from unfreeze.training.run_lock import locked
 from unfreeze.training.steering import Steering
 from unfreeze.training.watcher import Silent, Watcher
@@ -133,8 +134,9 @@ def _train(
             finish_failed(folder)
             keeping.checkpoints.delete()
             raise TrainingError(f"{error} `unfreeze improve {folder}` does that.") from None
-        except (DataError, StorageError) as error:
-            raise type(error)(f"{error}. When that is mended, go on with: unfreeze resume {folder}") from None
+        except (DataError, StorageError, OutOfMemory) as error:
+            kind = next((kind for kind in (DataError, StorageError) if isinstance(error, kind)), TrainingError)
+            raise kind(f"{error}. When that is mended, go on with: unfreeze resume {folder}") from None
         # Ctrl-C can come between an epoch and its saving; a search may go back to an earlier epoch.
         if outcome.interrupted is not None or outcome.best is None or outcome.best != saved:
             job.backend.save_model(folder / run_folder.MODEL)

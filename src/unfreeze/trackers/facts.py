@@ -25,7 +25,7 @@ Parameter = str | int | float | bool
 
 # Long, or about the machine, or said shorter below.
 _NOT_PARAMETERS = {
-    *("network", "data", "phases", "cache", "environment", "remarks"),
+    *("network", "data", "phases", "cache", "memory", "environment", "remarks"),
     *("class_weights", "logit_offsets", "repeats", "loader_threads"),
 }
 # The columns of a table of runs.

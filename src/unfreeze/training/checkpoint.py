@@ -42,10 +42,12 @@ class Checkpoint:
     Attributes:
         facts: plain values, as JSON has them; numbers may be infinite.
         arrays: tensors as `<group>/<name>`; the name is that of a tensor of the network, wherever it is one's.
+        path: where it was read from.
     """
 
     facts: dict[str, Any]
     arrays: Arrays
+    path: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -143,7 +145,7 @@ class Checkpoints:
         arrays = safetensors.numpy.load(content)
         for name, (where, other) in json.loads(metadata["elsewhere"]).items():
             arrays[name] = self.opened[other] if where == _OPENED else arrays[other]
-        return Checkpoint(json.loads(metadata[_FACTS]), {name: arrays[name] for name in json.loads(metadata["order"])})
+        return Checkpoint(json.loads(metadata[_FACTS]), {name: arrays[name] for name in json.loads(metadata["order"])}, path)
 
 
 def is_there(run: Path) -> bool:

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unfreeze.errors import RunError, TrainingError
+from unfreeze.errors import RunError, TrainingError, first_line
 from unfreeze.recipe.plan import Phase, Plan
 from unfreeze.training.backend import Backend, LossSettings
 from unfreeze.training.checkpoint import Checkpoint, Checkpoints
@@ -104,7 +104,8 @@ def train_plan(
         interruption: listening, so that what is under way is kept first; None leaves Ctrl-C to Python.
 
     Raises:
-        TrainingError: the loss became NaN or infinite before any epoch was finished, or memory doesn't suffice for any.
+        TrainingError: the loss became NaN or infinite before any epoch was finished.
+        OutOfMemory: it doesn't suffice for the smallest parts.
         DataError: a picture can't be read any more.
         StorageError: a checkpoint can't be written.
         RunError: the checkpoint to go on from isn't one of this plan.
@@ -157,20 +158,26 @@ class _Run:
 
     def _resume(self, checkpoint: Checkpoint) -> None:
         try:
-            self._standing, steering = standing_in(checkpoint)
+            steering = self._enter(checkpoint)
             self._steering.go_on(steering, self._standing.history)
-        except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-            said = f"the checkpoint isn't as it was written ({error!r}): it was edited, or is of another version of unfreeze"
-            raise RunError(said) from None
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError, RuntimeError) as error:
+            raise RunError(
+                f"{checkpoint.path}: isn't as it was written ({first_line(error)}): it was edited, or is of another version of"
+                " unfreeze. Train anew with: unfreeze train"
+            ) from None
         phase = self._standing.phase
         self._watcher.resumed(self._standing.history, phase.steps if phase is not None else 0)
         if phase is not None:
             self._watcher.phase_started(phase.number, phase.phase, self._plan.steps_per_epoch)
-            self._enter(phase, checkpoint)
 
-    def _enter(self, phase: InPhase, checkpoint: Checkpoint) -> None:
-        settings = loss_settings(self._plan), self._plan.accumulate, self._plan.ema
-        self._backend.resume_phase(phase.phase, *settings, state=checkpoint.arrays, parts=self._standing.parts)
+    def _enter(self, checkpoint: Checkpoint, parts: int | None = None) -> Checkpoint:
+        """Goes to where a checkpoint stands; what decides on the way stood there so."""
+        self._standing, steering = standing_in(checkpoint)
+        self._standing.parts = parts or self._standing.parts
+        if (at := self._standing.phase) is not None:
+            settings = loss_settings(self._plan), self._plan.accumulate, self._plan.ema
+            self._backend.resume_phase(at.phase, *settings, state=checkpoint.arrays, parts=self._standing.parts)
+        return steering
 
     def _begin_next(self) -> InPhase | None:
         phase = None if self._gave_up else self._steering.next_phase()
@@ -211,18 +218,12 @@ class _Run:
         """Goes back to the last checkpoint, to compute each batch in twice as many parts from there on."""
         parts, last = 2 * self._standing.parts, self._keeping.checkpoints.newest().checkpoint if self._keeping else None
         if last is None or parts > self._plan.batch_size // 2:
-            raise TrainingError(
-                f"out of memory in '{at.phase.name}', with batches of {self._plan.batch_size} pictures in {parts // 2} parts."
-                " Give a smaller input.batch_size, with input.accumulate to keep the step as it is, or a smaller input.side_px."
-            )
+            raise OutOfMemory(MemoryError(f"in '{at.phase.name}', each batch of {self._plan.batch_size} in {parts // 2} parts"))
         self._watcher.warned(
             f"out of memory: each batch of {self._plan.batch_size} is computed in {parts} parts from here on; the step stays"
             " that of all its pictures"
         )
-        self._standing, _ = standing_in(last)
-        self._standing.parts = parts
-        if self._standing.phase is not None:
-            self._enter(self._standing.phase, last)
+        self._enter(last, parts)
 
     def _ending(self, at: InPhase, record: EpochRecord) -> str | None:
         """Why the phase ends with this epoch, if it does."""
@@ -237,7 +238,8 @@ class _Run:
         """What is done where the loss isn't finite: the phase once more at a lower rate, or no more."""
         if self._keeping is None or at.tries == _TRIES:
             self._check_something_was_learned(at)
-            at.ending, self._gave_up = NOT_FINITE, self._keeping is not None
+            # A search itself leaves out what would come after.
+            at.ending, self._gave_up = NOT_FINITE, self._keeping is not None and not self._is_search
             return
         rate = at.phase.rate * _LOWER
         self._watcher.warned(f"{NOT_FINITE} at rate {at.phase.rate:g}: '{at.phase.name}' begins again at {rate:g}")

@@ -83,7 +83,7 @@ class PhaseOptimizer:
         for cohort in self._cohorts:
             for path, slots in _slots(cohort).items():
                 for name, slot in slots.items():
-                    if path in memory.slots:
+                    if name in memory.slots.get(path, {}):
                         slot.assign(memory.slots[path][name])
 
     def memory(self) -> Memory:

@@ -40,7 +40,7 @@ def _differ(name: str, columns: Sequence[Mapping[str, Any]]) -> bool:
 
 def _values(plan: Plan, common_phases: int) -> dict[str, Any]:
     """The plan by dotted name; phases are numbered from 1."""
-    values = plan.model_dump(mode="json", exclude={"phases", "environment", "cache"})
+    values = plan.model_dump(mode="json", exclude={"phases", "environment", "cache", "memory"})
     values["network"]["stages"] = _layers(plan.network)
     values["data"]["counts"] = ", ".join(f"{sum(counts.values())} {split}" for split, counts in plan.data.counts.items())
     values["data"]["left_out"] = f"{len(plan.data.left_out)} files"
