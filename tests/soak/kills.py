@@ -126,7 +126,9 @@ class Place:
 
 
 def soak(count: int, seed: int, frameworks: Sequence[str]) -> Iterator[Row]:
-    """At least `count` kills of each framework, and a fifth as many of the other faults."""
+    """At least `count` kills of each framework and of the NumPy backend, and a fifth as many of the other faults."""
+    if not hasattr(os, "fork"):
+        return
     yield from of_framework("numpy", count, seed)
     for framework in frameworks:
         yield from of_framework(framework, count, seed)
