@@ -501,6 +501,15 @@ def test_corrupted_png() -> None:
         decode(bytes(content), "x")
 
 
+def test_a_png_of_another_size_than_it_says_is_damaged_for_a_scan_too() -> None:
+    content = bytearray(encoded(Image.fromarray(noisy_pixels((99, 120, 80), (64, 64))), "PNG"))
+    content[16:24] = struct.pack(">II", 2, 2)
+    content[29:33] = struct.pack(">I", zlib.crc32(bytes(content[12:29])))
+    for look in (examine, decode_pixels):
+        with pytest.raises(PictureError, match="damaged or truncated"):
+            look(bytes(content), "a.png")
+
+
 def test_empty() -> None:
     with pytest.raises(DataError, match=r"^x: the file is empty \(0 bytes\)$"):
         decode(b"", "x")

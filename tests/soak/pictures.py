@@ -143,8 +143,8 @@ def command_line(folder: Path, count: int, seed: int, frameworks: Sequence[str])
 
 
 def _commands(pictures: Path, run: Path, framework: str) -> Iterator[str]:
-    network = TINY if framework == "numpy" else ("--framework", framework, "--weights", "pretrained-or-random")
-    short = () if framework == "numpy" else ("--head-epochs", "1", "--strategy", "feature-extraction", "--no-augment")
+    network = TINY if framework == "numpy" else ("--framework", framework, "--side", "64")
+    short = () if framework == "numpy" else ("--head-epochs", "1", "--strategy", "feature-extraction", "--set", "explain=false")
     asked = [
         ["inspect", pictures],
         ["plan", pictures, *network],
@@ -158,6 +158,9 @@ def _commands(pictures: Path, run: Path, framework: str) -> Iterator[str]:
         ended = run_bounded(command, 300, None)
         if ended.status != 0 or "Traceback" in ended.err:
             yield f"unfreeze {arguments[0]}: {_in_words(ended)}"
+    if not (run.parent / f"{framework}.csv").is_file():
+        yield "unfreeze predict: no table"
+        return
     with (run.parent / f"{framework}.csv").open(newline="", encoding="utf-8", errors="surrogateescape") as file:
         said = {Path(row["path"]): row for row in csv.DictReader(file)}
     if {*said} != {*find_files([pictures])}:

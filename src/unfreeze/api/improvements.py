@@ -156,7 +156,7 @@ def _open(folder: Path) -> Run:
     if run.interrupted:
         raise RunError(
             f"{folder} was interrupted, so there is nothing to compare with: train it to its end first, with"
-            f" unfreeze train {run.plan.data.root} --recipe {folder / run_folder.RECIPE}"
+            f" unfreeze resume {folder}"
         )
     if run.validation is not None and "validation" not in run_folder.read_predictions(folder, run.plan.data.classes):
         raise RunError(f"{folder / run_folder.PREDICTIONS}: has no validation pictures: the run is incomplete or damaged")

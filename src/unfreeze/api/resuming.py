@@ -77,7 +77,7 @@ def is_finished(folder: Path) -> bool:
     if is_there(folder) or not (folder / run_folder.METRICS).is_file():
         return False
     # Ctrl-C before the first checkpoint leaves neither: there is all to be done.
-    return _has_history(folder) or not run_folder.read_json(folder, run_folder.METRICS).get("interrupted")
+    return _has_history(folder) or not open_run(folder).interrupted
 
 
 def _has_history(folder: Path) -> bool:

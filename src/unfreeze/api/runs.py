@@ -13,6 +13,7 @@ from unfreeze.errors import RunError
 from unfreeze.inspection.finding import DataFinding, read_finding
 from unfreeze.recipe.plan import Plan
 from unfreeze.training import run_folder
+from unfreeze.training.checkpoint import is_there
 from unfreeze.training.history import EpochRecord, read_history
 from unfreeze.training.scores import Scores
 
@@ -62,10 +63,12 @@ def open_run(folder: str | Path) -> Run:
     """A run from its folder. Loads no framework.
 
     Raises:
-        RunError: a file of it is missing or damaged.
+        RunError: it isn't finished, or a file of it is missing or damaged.
     """
     folder = Path(folder)
     planned = run_folder.read_plan(folder)
+    if is_there(folder) and not (folder / run_folder.METRICS).is_file():
+        raise RunError(f"{folder} isn't finished: let its training end, or where that was stopped: unfreeze resume {folder}")
     metrics = run_folder.read_json(folder, run_folder.METRICS)
     try:
         return Run(

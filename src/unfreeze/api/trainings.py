@@ -100,6 +100,8 @@ def carry_out(
         newest = checkpoints.newest() if resume else Newest(None)
         for remark in newest.remarks:
             trackers.warned(remark)
+        if resume:
+            run_folder.reopen(folder)
         keeping = Keeping(checkpoints, 60 * job.recipe.checkpoint_minutes, newest.checkpoint)
         interrupted = _train(folder, job, trackers, started, keeping, interruption)
         run = open_run(folder)
@@ -147,8 +149,8 @@ def _train(
 
 def _write_start(job: Preparation, start: run_folder.Start, folder: Path) -> None:
     """All that a run folder has before its training starts; the plan last, by which it is known as one."""
-    run_folder.write_start(folder, start)
     run_folder.write_data(folder, job.dataset, [asdict(finding) for finding in job.findings])
+    run_folder.write_start(folder, start)
     keep_rates(job.rates, folder)
     run_folder.write_plan(folder, job.plan, job.recipe)
 

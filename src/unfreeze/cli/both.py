@@ -22,7 +22,7 @@ from unfreeze.files import write_text
 from unfreeze.recipe.recipe import Recipe
 from unfreeze.trackers.watcher import load_trackers
 from unfreeze.training.interruption import Interruption, Terminated
-from unfreeze.training.run_folder import PLAN, RECIPE, START, Start, new_run_folder, read_start, write_start
+from unfreeze.training.run_folder import DATA, PLAN, RECIPE, START, Start, new_run_folder, read_start, write_start
 
 FRAMEWORKS = ("torch", "tensorflow")
 
@@ -52,7 +52,7 @@ def train_both(data: Path, recipe: Recipe, out: Path | None, quiet: bool, log: S
 
 def is_of_both(folder: Path) -> bool:
     """Whether a folder is one that `train_both` made."""
-    return (folder / START).is_file() and not (folder / PLAN).is_file()
+    return (folder / START).is_file() and not any((folder / name).exists() for name in (PLAN, DATA))
 
 
 def resume_both(folder: Path, quiet: bool) -> None:

@@ -143,6 +143,9 @@ def examine(content: bytes, name: str | Path) -> Examined:
     """
     with _opened(content, name) as image:
         mode = _mode(image)
+        if image.format == "PNG":
+            # Asked for its EXIF data Pillow decodes it, because they may come last; a second time it lets damage pass.
+            image.load()
         turned = _orientation(image) in _TURNED
         frames, format = _frames(image), image.format or ""
         if format not in _JPEG:

@@ -109,6 +109,7 @@ class Search:
             "elapsed": self._elapsed(),
             "first_seconds": self._first_seconds,
             "corrections": self._estimates.corrections,
+            "asked_epochs": self._asked_epochs,
             "phases": [phase.model_dump(mode="json") for phase in self.plan.phases],
             "evidence": [row.model_dump(mode="json") for row in self.plan.evidence],
             "best": epoch_of(self._best),
@@ -120,6 +121,8 @@ class Search:
         self._place, self._ended, self._far = int(facts["place"]), facts["ended"], bool(facts["far"])
         self._began = time.perf_counter() - facts["elapsed"]
         self._first_seconds = facts["first_seconds"]
+        # Those of a run's plan may be of steps that were shortened since.
+        self._asked_epochs = [int(epochs) for epochs in facts["asked_epochs"]]
         self._estimates.corrections = {str(kind): float(factor) for kind, factor in facts["corrections"].items()}
         phases = tuple(Phase.model_validate(phase) for phase in facts["phases"])
         evidence = tuple(Evidence.model_validate(row) for row in facts["evidence"])

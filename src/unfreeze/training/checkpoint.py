@@ -27,7 +27,7 @@ from unfreeze.files import make_folder, write_bytes
 from unfreeze.reading import check_readable
 
 CHECKPOINTS = "checkpoints"
-_NAME, _KEPT = re.compile(r"(\d{8})\.checkpoint"), 2
+_NAME = re.compile(r"(\d{8})\.checkpoint")
 _MAGIC, _FACTS = b"unfreeze checkpoint 1 ", "facts"
 # Where a tensor is that isn't in the file: among those of the opened network, or under another name in the file.
 _OPENED, _SAME = "opened", "same"
@@ -73,9 +73,11 @@ class Checkpoints:
     def __init__(self, run: Path, opened: Arrays) -> None:
         self._run, self._folder, self.opened = run, run / CHECKPOINTS, opened
         self._digest = _digest_of(opened)
+        # The newest that is known to be whole.
+        self._whole: Path | None = None
 
     def write(self, checkpoint: Checkpoint) -> None:
-        """Adds one: on the disk, under its name, before this returns; only then the oldest leaves.
+        """Adds one: on the disk, under its name, before this returns; only then others leave, but for the newest whole one.
 
         Raises:
             StorageError: it can't be written; those before are still there.
@@ -86,8 +88,9 @@ class Checkpoints:
         content = self._packed(checkpoint)
         path = self._folder / f"{number:08d}.checkpoint"
         write_bytes(path, _MAGIC + hashlib.blake2b(content).hexdigest().encode() + b"\n" + content, sync=True)
-        for old in sorted(before)[: 1 - _KEPT]:
-            before[old].unlink(missing_ok=True)
+        for old in set(before.values()) - {self._whole}:
+            old.unlink(missing_ok=True)
+        self._whole = path
 
     def newest(self) -> Newest:
         """The newest one that is whole.
@@ -96,11 +99,16 @@ class Checkpoints:
             RunError: it is of a network with other weights.
         """
         remarks: list[str] = []
-        for _, path in sorted(self._numbered().items(), reverse=True):
+        numbered = self._numbered()
+        for number, path in sorted(numbered.items(), reverse=True):
             try:
-                return Newest(self._unpacked(path), remarks)
+                found = self._unpacked(path)
             except (OSError, ValueError, KeyError, TypeError, AttributeError, safetensors.SafetensorError) as error:
-                remarks.append(f"{path} is damaged ({error}): the one before it is used")
+                instead = "the one before it is used" if number > min(numbered) else "there is none before it to be used"
+                remarks.append(f"{path} is damaged ({error}): {instead}")
+                continue
+            self._whole = path
+            return Newest(found, remarks)
         return Newest(None, remarks)
 
     def delete(self) -> None:

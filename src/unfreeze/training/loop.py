@@ -205,7 +205,7 @@ class _Run:
                 record = self._epoch(at, feed)
             except OutOfMemory:
                 return False
-            at.seconds += time.perf_counter() - began
+            at.seconds += at.epoch_seconds + time.perf_counter() - began
             if record is None:
                 self._begin_again(at)
                 continue

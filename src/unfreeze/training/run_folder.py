@@ -227,6 +227,12 @@ def write_data(folder: Path, dataset: Dataset, findings: Sequence[Mapping[str, A
     )
 
 
+def reopen(folder: Path) -> None:
+    """Takes away what an interrupted training wrote of its end, which isn't its end any more."""
+    for name in (METRICS, PREDICTIONS, FINDINGS):
+        (folder / name).unlink(missing_ok=True)
+
+
 def write_metrics(folder: Path, metrics: dict[str, Any]) -> None:
     """Writes the scores."""
     write_json(folder / METRICS, metrics)

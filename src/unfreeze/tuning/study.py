@@ -18,6 +18,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
 from unfreeze.errors import RunError, StorageError
+from unfreeze.reading import check_readable
 from unfreeze.tuning.space import Searched
 
 _NAME = "unfreeze"
@@ -65,6 +66,8 @@ class Study:
         self._searched, self._seed = searched, seed
         pruner = optuna.pruners.MedianPruner(n_startup_trials=_UNPRUNED, n_warmup_steps=unpruned)
         try:
+            if journal.exists():
+                check_readable(journal)
             _cut_off_half_a_line(journal)
             storage = JournalStorage(JournalFileBackend(str(journal), lock_obj=_Alone()))
             self._study = optuna.create_study(storage=storage, pruner=pruner, study_name=_NAME, load_if_exists=True)

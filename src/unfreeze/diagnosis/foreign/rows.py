@@ -97,6 +97,8 @@ def _from_csv(path: Path, text: str) -> tuple[list[Row], list[str]]:
     except csv.Error as error:
         raise RunError(f"{path}: can't be read as a table ({error}). {WOULD_DO}") from None
     lines = [line for line in lines if any(line)]
+    if not lines:
+        raise RunError(f"{path}: holds no line with anything in it. {WOULD_DO}")
     header, rows, remarks = lines[0], [], []
     if all(number(cell) is not None for cell in header if cell):
         raise RunError(f"{path}: the first line is numbers: a line with the names of the columns must come first")
