@@ -47,6 +47,16 @@ class _StopsAt(Silent):
             raise _Stopped
 
 
+class _Interrupts(Silent):
+    def __init__(self, step: int) -> None:
+        self._left = step
+
+    def step_done(self, pictures: int) -> None:
+        self._left -= 1
+        if self._left == 0:
+            raise KeyboardInterrupt
+
+
 class _Counts(Silent):
     steps = 0
 
@@ -181,11 +191,55 @@ def test_other_pictures_are_refused_by_name_and_go_on_when_put_back(tmp_path: Pa
     assert api.resume(tmp_path / "run").best_epoch is not None
 
 
+def test_a_picture_that_is_gone_when_the_model_is_scored(tmp_path: Path, numpy_framework: str) -> None:
+    photos, run = class_folder(tmp_path / "photos", {"cat": 24, "dog": 24}), tmp_path / "run"
+    recipe = asked(numpy_framework, cache={"use": "off"})
+
+    class Takes(Silent):
+        def phase_ended(self, reason: str) -> None:
+            pictures = json.loads((run / "data.json").read_text())["pictures"]
+            victim = next(photos / one["name"] for one in pictures if one["split"] == "test")
+            if victim.exists():
+                shutil.move(victim, tmp_path / "away")
+                self.victim = victim
+
+    with pytest.raises(DataError, match=f"go on with: unfreeze resume {run}"):
+        api.train(photos, out=run, watcher=(takes := Takes()), **recipe)
+    shutil.move(tmp_path / "away", takes.victim)
+    api.resume(run)
+    api.train(photos, out=tmp_path / "alone", **recipe)
+    assert facts(run) == facts(tmp_path / "alone")
+
+
 def test_a_finished_run_is_only_opened(pictures: Path, tmp_path: Path, numpy_framework: str) -> None:
     run = api.train(pictures, out=tmp_path / "run", **asked(numpy_framework))
     before = {path: path.stat().st_mtime_ns for path in run.folder.rglob("*")}
     assert api.resume(run.folder).best_epoch == run.best_epoch
     assert {path: path.stat().st_mtime_ns for path in run.folder.rglob("*")} == before
+
+
+def test_what_an_interrupted_run_said_of_its_end_is_gone_while_it_goes_on(
+    pictures: Path, tmp_path: Path, numpy_framework: str
+) -> None:
+    run = tmp_path / "run"
+    assert api.train(pictures, out=run, watcher=_Interrupts(7), **asked(numpy_framework)).interrupted
+    with pytest.raises(_Stopped):
+        api.resume(run, watcher=_StopsAt(1))
+    assert not (run / "metrics.json").exists()
+    with pytest.raises(RunError, match=f"isn't finished.*unfreeze resume {run}"):
+        api.open_run(run)
+    api.resume(run)
+    api.train(pictures, out=tmp_path / "alone", **asked(numpy_framework))
+    assert facts(run) == facts(tmp_path / "alone")
+
+
+def test_metrics_that_arent_as_written_are_said(pictures: Path, tmp_path: Path, numpy_framework: str) -> None:
+    stopped(pictures, tmp_path / "run", numpy_framework, step=1)
+    shutil.rmtree(tmp_path / "run" / "checkpoints")
+    (tmp_path / "run" / "history.jsonl").touch()
+    (tmp_path / "run" / "metrics.json").write_text("[]")
+    with pytest.raises(RunError, match=r"metrics\.json"):
+        api.resume(tmp_path / "run")
 
 
 def test_what_is_no_run_or_has_no_checkpoint_is_refused(pictures: Path, tmp_path: Path, numpy_framework: str) -> None:

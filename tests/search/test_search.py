@@ -145,3 +145,20 @@ def test_a_step_shortened_for_the_budget_says_so() -> None:
     assert one.plan.evidence[-1].reason.endswith(
         f"; {shortened.epochs} epochs instead of {PLAN.phases[1].epochs}, for the budget"
     )
+
+
+def test_a_shortened_step_that_is_resumed_still_says_so() -> None:
+    guess, first = estimates(), trained(1.0)
+    one = Search(PLAN, LABELS, [], guess, Budget(), lambda _: None)
+    one.next_phase()
+    one.phase_done(first)
+    one._budget = Budget(seconds=one._elapsed() + PLAN.phases[1].epochs * guess.epoch(PLAN.phases[1].boundary) / 2)
+    one.next_phase()
+    # The plan in the run's folder has the shortened step by then.
+    other = Search(one.plan, LABELS, [], estimates(), Budget(), lambda _: None)
+    assert first.best is not None
+    other.go_on(one.state(), [first.best.record])
+    one.phase_done(trained(0.5))
+    other.phase_done(trained(0.5))
+    assert other.plan.evidence[-1].reason == one.plan.evidence[-1].reason
+    assert other.plan.evidence[-1].reason.endswith(f"instead of {PLAN.phases[1].epochs}, for the budget")

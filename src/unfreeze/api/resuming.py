@@ -63,6 +63,8 @@ def resume(
         )
     load_trackers(start.log)
     with Interruption().listening() as interruption, locked(folder):
+        if is_finished(folder):  # by another process, since it was looked at
+            return open_run(folder)
         job = _prepare_again(folder, plan, start, progress)
         if on_plan is not None:
             on_plan(job.plan)

@@ -132,6 +132,11 @@ def _train(
         try:
             steering = _steering(folder, job, watcher, keeping.resumed is not None)
             outcome = train_plan(job.plan, job.backend, feeding, watcher, keep, steering, keeping, interruption)
+            # Ctrl-C can come between an epoch and its saving; a search may go back to an earlier epoch.
+            if outcome.interrupted is not None or outcome.best is None or outcome.best != saved:
+                job.backend.save_model(folder / run_folder.MODEL)
+            seconds = {"preparing": prepared - started, "training": time.perf_counter() - prepared}
+            finish(folder, job, feeding, outcome, seconds)
         except TrainingError as error:
             finish_failed(folder)
             keeping.checkpoints.delete()
@@ -139,11 +144,6 @@ def _train(
         except (DataError, StorageError, OutOfMemory) as error:
             kind = next((kind for kind in (DataError, StorageError) if isinstance(error, kind)), TrainingError)
             raise kind(f"{error}. When that is mended, go on with: unfreeze resume {folder}") from None
-        # Ctrl-C can come between an epoch and its saving; a search may go back to an earlier epoch.
-        if outcome.interrupted is not None or outcome.best is None or outcome.best != saved:
-            job.backend.save_model(folder / run_folder.MODEL)
-        seconds = {"preparing": prepared - started, "training": time.perf_counter() - prepared}
-        finish(folder, job, feeding, outcome, seconds)
     return outcome.interrupted is not None
 
 

@@ -42,11 +42,15 @@ def train_both(data: Path, recipe: Recipe, out: Path | None, quiet: bool, log: S
     for framework in FRAMEWORKS:
         asked_of_one = recipe.model_copy(update={"framework": framework}).model_dump(mode="json")
         apart.call("unfreeze.api.frameworks:check_recipe", recipe=asked_of_one)
-    folder = new_run_folder(out, data, f"{recipe.model}-both")
-    # As a file, so that what was asked reaches both as it is.
-    asked = recipe.model_dump(mode="json", exclude_unset=True)
-    write_text(folder / RECIPE, yaml.safe_dump(asked, sort_keys=False, allow_unicode=True))
-    write_start(folder, Start(data.absolute(), tuple(load_trackers(log)), recipe))
+    start = Start(data.absolute(), tuple(load_trackers(log)), recipe)
+
+    def fill(place: Path) -> None:
+        # As a file, so that what was asked reaches both as it is.
+        asked = recipe.model_dump(mode="json", exclude_unset=True)
+        write_text(place / RECIPE, yaml.safe_dump(asked, sort_keys=False, allow_unicode=True))
+        write_start(place, start)
+
+    folder = new_run_folder(out, data, f"{recipe.model}-both", fill)
     _carry_out(folder, data, quiet, log)
 
 
