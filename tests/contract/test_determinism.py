@@ -47,12 +47,12 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return class_folder(tmp_path_factory.mktemp("photos"), {"a": 16, "b": 12})
 
 
-@pytest.mark.parametrize("framework", ["torch", "tensorflow"])
-def test_two_runs_of_one_seed_are_the_same_to_the_byte(framework: str, photos: Path, tmp_path: Path) -> None:
+def test_two_runs_of_one_seed_are_the_same_to_the_byte(photos: Path, tmp_path: Path) -> None:
+    """In TensorFlow, where tracing takes long, `soak.kills` holds one that was killed against one left alone."""
     runs = [tmp_path / name for name in ("one", "other")]
     for run in runs:
-        unfreeze.train(photos, out=run, framework=framework, **CHANCE)
-    one, other = (facts(run, framework) for run in runs)
+        unfreeze.train(photos, out=run, framework="torch", **CHANCE)
+    one, other = (facts(run, "torch") for run in runs)
     assert one == other
 
 

@@ -20,7 +20,7 @@ def test_memory_stays_flat_as_pictures_grow(tmp_path: Path) -> None:
         assert row.lost == []
 
 
-@pytest.mark.parametrize("framework", ["numpy", "torch", "tensorflow"])
+@pytest.mark.parametrize("framework", ["numpy", "torch"])  # TensorFlow's traces take too long for the short form
 def test_nothing_grows_over_epochs(framework: str, tmp_path: Path) -> None:
     for row in load.of_epochs(framework, load.drawn(tmp_path / "photos", 24, 0), epochs=20):
         assert row.lost == []

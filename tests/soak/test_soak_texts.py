@@ -22,7 +22,7 @@ def where() -> Iterator[Path]:
     [
         ("recipes", texts.RECIPES, 20), ("manifests", texts.MANIFESTS, 9), ("run folders", texts.RUNS, 24),
         ("stopped runs", texts.STOPPED, 8),
-        ("tune folders", texts.TUNINGS, 5), ("caches", texts.CACHES, 3),
+        ("tune folders", texts.TUNINGS, 5), ("caches", texts.CACHES, 1),
     ],
 )  # fmt: skip
 def test_every_damaged_text_is_survived(where: Path, name: str, targets: list[texts.Target], count: int) -> None:
