@@ -24,6 +24,7 @@ from unfreeze.recipe.plan import Phase
 from unfreeze.recipe.recipe import Recipe
 from unfreeze.training.arrivals import Arrival
 from unfreeze.training.backend import MODEL, SMALLEST_DOUBT, Encoded, EpochResult, LossSettings, ModelEntry, Rates, State
+from unfreeze.training.checkpoint import members
 from unfreeze.training.encoding import in_parts, in_steps
 from unfreeze.training.footprint import Footprint
 from unfreeze.training.gradcam import scaled
@@ -107,9 +108,9 @@ class NumpyBackend:
     def resume_phase(
         self, phase: Phase, loss: LossSettings, accumulate: int = 1, ema: float | None = None, *, state: State, parts: int = 1
     ) -> None:
-        self.weights = _group(state, MODEL)
+        self.weights = members(state, MODEL)
         self.start_phase(phase, loss, accumulate, ema, parts=parts)
-        self._origins, self._mean = _group(state, "origin/"), _group(state, "mean/")
+        self._origins, self._mean = members(state, "origin/"), members(state, "mean/")
         self._steps, self._sums = int(state["sums/steps"]), state["sums/values"]
         self._generator.bit_generator.state = json.loads(state["random/numpy"].tobytes())
 
@@ -247,10 +248,6 @@ def objective_and_gradient(
     likely, doubt = np.exp(logs), np.maximum(-np.expm1(logs), SMALLEST_DOUBT)
     by_logs = target * (gamma * likely * doubt ** (gamma - 1) * logs - doubt**gamma)
     return float(-(target * doubt**gamma * logs).sum()), by_logs - likely * by_logs.sum(axis=1, keepdims=True)
-
-
-def _group(state: State, group: str) -> dict[str, NDArray[Any]]:
-    return {name.removeprefix(group): values for name, values in state.items() if name.startswith(group)}
 
 
 def _targets(labels: NDArray[np.int64], mix: Mix | None, classes: int) -> NDArray[np.float64]:

@@ -63,18 +63,18 @@ def train(
         RecipeError, DataError, ModelError, FrameworkError, TrackerError, RunError, TrainingError: each says what would do.
     """
     started = time.perf_counter()
-    load_trackers(log)
+    trackers = tuple(load_trackers(log))
     if out is not None:
         run_folder.check_free(Path(out))
     with Interruption().listening() as interruption:
         job = prepare(data, recipe, changes, progress, testing)
-        start = run_folder.Start(Path(data).absolute(), tuple(load_trackers(log)), job.resolved)
+        start = run_folder.Start(Path(data).absolute(), trackers, job.resolved)
         place = Path(out) if out is not None else None
         folder = run_folder.new_run_folder(place, Path(data), job.recipe.model, partial(_write_start, job, start))
         if on_plan is not None:
             on_plan(job.plan)
         with locked(folder):
-            return carry_out(folder, job, watcher or Silent(), log, started, interruption)
+            return carry_out(folder, job, watcher or Silent(), trackers, started, interruption)
 
 
 def carry_out(

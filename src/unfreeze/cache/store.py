@@ -242,7 +242,7 @@ def _lock(folder: Path) -> filelock.BaseFileLock:
 
 
 def is_held(lock: Path) -> bool:
-    """Whether a running process holds a store's lock file."""
+    """Whether a running process holds a lock file."""
     try:
         with filelock.FileLock(lock).acquire(blocking=False):
             return False

@@ -36,13 +36,13 @@ def train_both(data: Path, recipe: Recipe, out: Path | None, quiet: bool, log: S
         RunError: `out` holds something.
         typer.Exit: a training failed or was interrupted, with its status.
     """
-    load_trackers(log)
+    trackers = tuple(load_trackers(log))
     for framework in FRAMEWORKS:
         check_installed(framework)
     for framework in FRAMEWORKS:
         asked_of_one = recipe.model_copy(update={"framework": framework}).model_dump(mode="json")
         apart.call("unfreeze.api.frameworks:check_recipe", recipe=asked_of_one)
-    start = Start(data.absolute(), tuple(load_trackers(log)), recipe)
+    start = Start(data.absolute(), trackers, recipe)
 
     def fill(place: Path) -> None:
         # As a file, so that what was asked reaches both as it is.

@@ -13,7 +13,7 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -126,10 +126,9 @@ class Checkpoints:
         for name, values in checkpoint.arrays.items():
             leaf = name.partition("/")[2]
             others = of_leaf.setdefault(leaf, [])
-            same = next((other for other in others if _equal(values, written[other])), None)
             if leaf in self.opened and _equal(values, self.opened[leaf]):
                 elsewhere[name] = [_OPENED, leaf]
-            elif same is not None:
+            elif (same := next((other for other in others if _equal(values, written[other])), None)) is not None:
                 elsewhere[name] = [_SAME, same]
             else:
                 written[name] = np.array(values, order="C", copy=None)  # which leaves one of no dimensions as it is
@@ -168,12 +167,12 @@ def grouped(**groups: Arrays | None) -> dict[str, NDArray[Any]]:
 
 def group(arrays: Arrays, name: str) -> dict[str, NDArray[Any]] | None:
     """One group of them; None where there is none."""
-    found = dict(_of_group(arrays, f"{name}/"))
-    return found or None
+    return members(arrays, f"{name}/") or None
 
 
-def _of_group(arrays: Arrays, start: str) -> Iterator[tuple[str, NDArray[Any]]]:
-    return ((name.removeprefix(start), values) for name, values in arrays.items() if name.startswith(start))
+def members(arrays: Arrays, start: str) -> dict[str, NDArray[Any]]:
+    """Those whose names begin so, by what comes after."""
+    return {name.removeprefix(start): values for name, values in arrays.items() if name.startswith(start)}
 
 
 def _equal(one: NDArray[Any], other: NDArray[Any]) -> bool:

@@ -135,6 +135,8 @@ class _Run:
     ) -> None:
         self._standing = Standing()
         self._plan, self._backend, self._feeding, self._watcher = plan, backend, feeding, watcher
+        # What every phase is begun with.
+        self._settings = loss_settings(plan), plan.accumulate, plan.ema
         self._on_epoch, self._steering, self._is_search = on_epoch, steering, plan.is_search
         self._keeping, self._interruption = keeping, interruption
         self._kept_at = self._epoch_began = time.perf_counter()
@@ -175,8 +177,7 @@ class _Run:
         self._standing, steering = standing_in(checkpoint)
         self._standing.parts = parts or self._standing.parts
         if (at := self._standing.phase) is not None:
-            settings = loss_settings(self._plan), self._plan.accumulate, self._plan.ema
-            self._backend.resume_phase(at.phase, *settings, state=checkpoint.arrays, parts=self._standing.parts)
+            self._backend.resume_phase(at.phase, *self._settings, state=checkpoint.arrays, parts=self._standing.parts)
         return steering
 
     def _begin_next(self) -> InPhase | None:
@@ -192,8 +193,7 @@ class _Run:
         return at.phase
 
     def _start(self, phase: Phase, afresh: bool) -> None:
-        settings = loss_settings(self._plan), self._plan.accumulate, self._plan.ema
-        self._backend.start_phase(phase, *settings, afresh=afresh, parts=self._standing.parts)
+        self._backend.start_phase(phase, *self._settings, afresh=afresh, parts=self._standing.parts)
         self._keep_safe()
 
     def _train_phase(self, at: InPhase) -> bool:
@@ -332,10 +332,8 @@ class _Run:
         """Writes a checkpoint."""
         if self._keeping is None:
             return
-        now, at = time.perf_counter(), self._standing.phase
-        within = at is not None and at.steps > 0
-        standing = self._standing
-        if at is not None and within:
+        now, standing, at = time.perf_counter(), self._standing, self._standing.phase
+        if at is not None and at.steps > 0:
             standing = replace(standing, phase=replace(at, epoch_seconds=at.epoch_seconds + now - self._epoch_began))
         self._keeping.checkpoints.write(checkpoint_of(standing, self._backend.state(), self._steering.state()))
         self._kept_at = time.perf_counter()

@@ -15,6 +15,17 @@ from unfreeze.training.encoding import parts_of
 Made = TypeVar("Made")
 Batches = Iterator[Batch | Encoded]
 
+# What errors of frameworks that have no class of their own contain: of the CPU's allocator, of the C++ library, of cuDNN and
+# cuBLAS, of oneDNN.
+_SIGNS = (
+    "can't allocate memory",
+    "bad_alloc",
+    "out of memory",
+    "ALLOC_FAILED",
+    "could not create a memory",
+    "could not create a primitive",
+)
+
 
 class OutOfMemory(UnfreezeError):  # noqa: N818 – an event, which the loop answers
     """A backend ran out of memory, on its device or in the process. What it holds may be half a step further.
@@ -27,6 +38,11 @@ class OutOfMemory(UnfreezeError):  # noqa: N818 – an event, which the loop ans
             f"there isn't enough memory ({first_line(error)}): end other programs, or take a smaller input.batch_size,"
             " input.side_px or network"
         )
+
+
+def says_so(error: BaseException) -> bool:
+    """Whether an error of a framework, of whatever class, is for want of memory."""
+    return any(sign in str(error) for sign in _SIGNS)
 
 
 def with_enough_memory(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import filelock
 
+from unfreeze.cache.store import is_held
 from unfreeze.errors import RunError, StorageError
 from unfreeze.files import next_step, remove_leftovers
 
@@ -43,15 +44,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 def is_trained(folder: Path) -> bool:
     """Whether a process is training into a folder."""
-    if not (folder / LOCK).is_file():
-        return False
-    try:
-        with filelock.FileLock(folder / LOCK).acquire(blocking=False):
-            return False
-    except filelock.Timeout:
-        return True
-    except OSError:
-        return False
+    return (folder / LOCK).is_file() and is_held(folder / LOCK)
 
 
 def busy(folder: Path) -> str:

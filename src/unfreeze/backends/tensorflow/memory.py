@@ -13,17 +13,7 @@ import tensorflow as tf
 from unfreeze.backends.tensorflow.freezing import Parts
 from unfreeze.recipe.plan import Precision
 from unfreeze.training.footprint import Footprint
-from unfreeze.training.memory import OutOfMemory
-
-# What errors that have no class of their own contain: of the C++ library, of cuDNN and cuBLAS, of oneDNN.
-_SIGNS = (
-    "can't allocate memory",
-    "bad_alloc",
-    "out of memory",
-    "ALLOC_FAILED",
-    "could not create a memory",
-    "could not create a primitive",
-)
+from unfreeze.training.memory import OutOfMemory, says_so
 
 # What the process takes as soon as it computes: threads, compiled operations, buffers. This and what follows were measured:
 # peaks of trainings of efficientnet_lite0 and resnet18.
@@ -41,7 +31,7 @@ def out_of_memory_told() -> Iterator[None]:
     except (tf.errors.ResourceExhaustedError, MemoryError) as error:
         raise OutOfMemory(error) from None
     except (RuntimeError, tf.errors.OpError) as error:
-        if not any(sign in str(error) for sign in _SIGNS):
+        if not says_so(error):
             raise
         raise OutOfMemory(error) from None
 

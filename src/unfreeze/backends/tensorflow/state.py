@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from unfreeze.backends.tensorflow.averaging import RunningMean
 from unfreeze.backends.tensorflow.optimizers import Memory, PhaseOptimizer
 from unfreeze.training.backend import MODEL, State
+from unfreeze.training.checkpoint import members
 
 _SLOTS, _ORIGINS, _MEAN, _SUMS = "optimizer/", "origin/", "mean/", "sums/"
 _GENERATORS = "random/"
@@ -83,21 +84,21 @@ def memory_in(state: State, model: keras.Model) -> Memory:
     """What the optimiser remembered, for the variables of this model."""
     named = _weights(model)
     slots: dict[str, dict[str, NDArray[Any]]] = {}
-    for name, values in _group(state, _SLOTS).items():
+    for name, values in members(state, _SLOTS).items():
         variable, _, slot = name.rpartition("/")
         slots.setdefault(named[variable].path, {})[slot] = values
-    origins = {named[name].path: tf.Variable(values, trainable=False) for name, values in _group(state, _ORIGINS).items()}
+    origins = {named[name].path: tf.Variable(values, trainable=False) for name, values in members(state, _ORIGINS).items()}
     return Memory(slots, origins)
 
 
 def mean_in(state: State) -> Named:
     """What `RunningMean.go_on` takes."""
-    return _group(state, _MEAN)
+    return members(state, _MEAN)
 
 
 def sums_in(state: State) -> EpochSums:
     """Those of the epoch that was under way."""
-    arrays = _group(state, _SUMS)
+    arrays = members(state, _SUMS)
     values, largest = (tf.convert_to_tensor(arrays[name]) for name in ("values", "largest"))
     return EpochSums(values, largest, int(arrays["pictures"]))
 
@@ -110,7 +111,7 @@ def set_generators(state: State, model: keras.Model) -> None:
 
 def model_in(state: State) -> dict[str, NDArray[Any]]:
     """The tensors of the model, as `snapshot` gives them."""
-    return _group(state, MODEL)
+    return members(state, MODEL)
 
 
 def _weights(model: keras.Model) -> dict[str, Any]:
@@ -124,10 +125,6 @@ def _generators(model: keras.Model) -> dict[str, Any]:
     """
     layers = model._flatten_layers()  # also inside nested models
     return {layer.name: layer.seed_generator.state for layer in layers if getattr(layer, "seed_generator", None) is not None}
-
-
-def _group(state: State, group: str) -> dict[str, NDArray[Any]]:
-    return {name.removeprefix(group): values for name, values in state.items() if name.startswith(group)}
 
 
 def _array(tensor: Any) -> NDArray[Any]:

@@ -13,18 +13,7 @@ from unfreeze.backends.torch.freezing import Parts
 from unfreeze.backends.torch.tracing import BATCH, value_of
 from unfreeze.recipe.plan import Precision
 from unfreeze.training.footprint import Footprint
-from unfreeze.training.memory import OutOfMemory
-
-# How errors that have no class of their own begin or what they contain: of the CPU's allocator, of the C++ library, of cuDNN
-# and cuBLAS, of oneDNN.
-_SIGNS = (
-    "can't allocate memory",
-    "bad_alloc",
-    "out of memory",
-    "ALLOC_FAILED",
-    "could not create a memory",
-    "could not create a primitive",
-)
+from unfreeze.training.memory import OutOfMemory, says_so
 
 # What the process takes as soon as it computes: threads, compiled operations, buffers. This and what follows were measured:
 # peaks of trainings of efficientnet_lite0 and resnet18.
@@ -42,7 +31,7 @@ def out_of_memory_told() -> Iterator[None]:
     except (torch.OutOfMemoryError, MemoryError) as error:
         raise OutOfMemory(error) from None
     except RuntimeError as error:
-        if not any(sign in str(error) for sign in _SIGNS):
+        if not says_so(error):
             raise
         raise OutOfMemory(error) from None
 

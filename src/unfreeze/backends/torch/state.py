@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from unfreeze.backends.torch.averaging import RunningMean
 from unfreeze.backends.torch.optimizers import Memory, PhaseOptimizer
 from unfreeze.training.backend import MODEL, State
+from unfreeze.training.checkpoint import members
 
 _SLOTS, _ORIGINS, _MEAN, _SUMS = "optimizer/", "origin/", "mean/", "sums/"
 _GENERATOR, _GPU_GENERATOR = "random/cpu", "random/cuda"
@@ -79,21 +80,21 @@ def memory_in(state: State, model: nn.Module) -> Memory:
     """What the optimiser remembered, for the parameters of this model."""
     named = model.state_dict(keep_vars=True)
     slots: dict[nn.Parameter, dict[str, Tensor]] = {}
-    for name, values in _group(state, _SLOTS).items():
+    for name, values in members(state, _SLOTS).items():
         parameter, _, slot = name.rpartition("/")
         slots.setdefault(named[parameter], {})[slot] = _like(named[parameter], values)
-    origins = {named[name]: _like(named[name], values) for name, values in _group(state, _ORIGINS).items()}
+    origins = {named[name]: _like(named[name], values) for name, values in members(state, _ORIGINS).items()}
     return Memory(slots, origins)
 
 
 def mean_in(state: State, device: torch.device) -> Named:
     """What `RunningMean.go_on` takes."""
-    return {name: torch.from_numpy(values).to(device) for name, values in _group(state, _MEAN).items()}
+    return {name: torch.from_numpy(values).to(device) for name, values in members(state, _MEAN).items()}
 
 
 def sums_in(state: State, device: torch.device) -> EpochSums:
     """Those of the epoch that was under way."""
-    arrays = _group(state, _SUMS)
+    arrays = members(state, _SUMS)
     values, largest = (torch.from_numpy(arrays[name]).to(device) for name in ("values", "largest"))
     return EpochSums(values, largest, int(arrays["pictures"]))
 
@@ -107,11 +108,7 @@ def set_generators(state: State, device: torch.device) -> None:
 
 def model_in(state: State) -> dict[str, NDArray[Any]]:
     """The tensors of the model, as `snapshot` gives them."""
-    return _group(state, MODEL)
-
-
-def _group(state: State, group: str) -> dict[str, NDArray[Any]]:
-    return {name.removeprefix(group): values for name, values in state.items() if name.startswith(group)}
+    return members(state, MODEL)
 
 
 def _array(tensor: Tensor) -> NDArray[Any]:
